@@ -1,0 +1,5 @@
+"""``python -m nextpick``."""
+
+from nextpick.cli.main import main
+
+main()

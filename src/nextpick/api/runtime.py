@@ -1,0 +1,93 @@
+"""GetRecommendations and GetPersonalizedRanking: typed struct in, bytes out."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from nextpick.errors import InvalidInput, ResourceNotFound
+from nextpick.serving import recommend
+from nextpick.serving.recommend import DEFAULT_RESULTS, MOST_RESULTS, Asker
+from nextpick.serving.service import Serving
+from nextpick.serving.versions import CampaignView, Version
+from nextpick.wire.dispatch import Call, Route
+from nextpick.wire.structs import GetPersonalizedRanking, GetRecommendations
+
+_SERVICE = "personalize-runtime"
+OPERATIONS = ((_SERVICE, "GetRecommendations"), (_SERVICE, "GetPersonalizedRanking"))
+
+_encode = msgspec.json.Encoder().encode
+
+Answer = Callable[[Version], bytes]
+
+
+def routes(serving: Serving) -> dict[tuple[str, str], Route]:
+    """Return the routes, served on the event loop once a campaign's version is loaded."""
+    return {
+        OPERATIONS[0]: Route(partial(_get_recommendations, serving), GetRecommendations, inline=True),
+        OPERATIONS[1]: Route(partial(_get_personalized_ranking, serving), GetPersonalizedRanking, inline=True),
+    }
+
+
+def _get_recommendations(
+    serving: Serving, call: Call, request: GetRecommendations
+) -> bytes | Awaitable[bytes]:
+    if (request.campaignArn is None) == (request.recommenderArn is None):
+        raise InvalidInput("Give exactly one of campaignArn and recommenderArn.")
+    _refuse_unavailable(request)
+    campaign = _campaign(serving, call, request.campaignArn or request.recommenderArn or "")
+    k = request.numResults or DEFAULT_RESULTS
+    if k > MOST_RESULTS:
+        raise InvalidInput(f"numResults is {k}; it must be at most {MOST_RESULTS}.")
+
+    def answer(version: Version) -> bytes:
+        asker = Asker(serving.tails, serving.clock.now())
+        items = recommend.recommend(asker, campaign, version, request.userId, request.itemId, k)
+        return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
+
+    return _answer(serving, campaign, answer)
+
+
+def _get_personalized_ranking(
+    serving: Serving, call: Call, request: GetPersonalizedRanking
+) -> bytes | Awaitable[bytes]:
+    _refuse_unavailable(request)
+    campaign = _campaign(serving, call, request.campaignArn)
+    if len(request.inputList) > MOST_RESULTS:
+        raise InvalidInput(f"inputList has {len(request.inputList)} items; it may have {MOST_RESULTS}.")
+
+    def answer(version: Version) -> bytes:
+        asker = Asker(serving.tails, serving.clock.now())
+        items = recommend.rank(asker, campaign, version, request.userId, request.inputList)
+        return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
+
+    return _answer(serving, campaign, answer)
+
+
+def _answer(serving: Serving, campaign: CampaignView, answer: Answer) -> bytes | Awaitable[bytes]:
+    version = serving.versions.get(campaign)
+    return answer(version) if version is not None else _answer_when_loaded(serving, campaign, answer)
+
+
+async def _answer_when_loaded(serving: Serving, campaign: CampaignView, answer: Answer) -> bytes:
+    return answer(await serving.versions.fetch(campaign))
+
+
+def _campaign(serving: Serving, call: Call, arn: str) -> CampaignView:
+    campaign = serving.find_campaign(arn, call.account, call.region)
+    if campaign is None:
+        raise ResourceNotFound(f"Could not find a campaign with Arn {arn} that answers.")
+    return campaign
+
+
+def _refuse_unavailable(request: Any) -> None:
+    """Refuse what would change the answer and is not available, rather than leave it out in silence."""
+    for member in ("filterArn", "filterValues", "promotions", "metadataColumns"):
+        if getattr(request, member, None):
+            raise InvalidInput(f"{member} is not available in this nextpick; leave it out.")
+
+
+def _recommendation_id(version: Version) -> str:
+    return f"RID-{str(uuid.uuid4())[11:]}-CID-{version.cid}"

@@ -1,0 +1,116 @@
+"""CreateSolution and UpdateSolution."""
+
+import re
+from typing import Any
+
+from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
+from nextpick.errors import InvalidInput, ResourceNotFound
+from nextpick.names import parse_arn
+from nextpick.recipes import catalogue
+from nextpick.recipes.catalogue import RecipeInfo
+from nextpick.resources import lifecycle, rules
+from nextpick.resources.kinds import DATASET_GROUP, SOLUTION
+
+_RATE = re.compile(r"rate\((\d+) days?\)")
+
+
+@operation("CreateSolution")
+def create_solution(ctx: Context, request: Request) -> Answer:
+    automl, recipe_arn = request.get("performAutoML", False), request.get("recipeArn")
+    if automl and recipe_arn:
+        raise InvalidInput("recipeArn and performAutoML true exclude each other: AutoML chooses the recipe.")
+    if not automl and not recipe_arn:
+        raise InvalidInput("recipeArn is required unless performAutoML is true.")
+    config = request.get("solutionConfig", {})
+    if recipe_arn:
+        _check_config(config, find_recipe(recipe_arn))
+    for arn in config.get("autoMLConfig", {}).get("recipeList", []):
+        find_recipe(arn)
+    _check_schedule(config)
+    defaults: dict[str, Any] = {
+        "performHPO": request.get("performHPO", False),
+        "performAutoML": automl,
+        "performAutoTraining": request.get("performAutoTraining", True),
+    }
+    with ctx.records.write() as tx:
+        group = lifecycle.get(tx, DATASET_GROUP, request["datasetGroupArn"], **ctx.owner)
+        lifecycle.require_active(group, "a solution")
+        if ctx.settings.count_quotas:
+            rules.check_quota(tx, SOLUTION, **ctx.owner, parent=group.arn)
+        solution = lifecycle.create(
+            tx,
+            SOLUTION,
+            **ctx.owner,
+            name=request["name"],
+            parent=group.arn,
+            body=body_of(request, **defaults),
+            now=ctx.now(),
+            internal={"tags": tags_of(request)},
+        )
+    return {"solutionArn": solution.arn}
+
+
+@operation("UpdateSolution")
+def update_solution(ctx: Context, request: Request) -> Answer:
+    """The switches and the schedule; nothing has to be deployed, so the update is ACTIVE at once."""
+    changes = {name: value for name, value in request.items() if name != "solutionArn"}
+    if not changes:
+        raise InvalidInput("Give at least one value to update.")
+    config = changes.get("solutionUpdateConfig", {})
+    _refuse_unavailable(config)
+    _check_schedule(config)
+    with ctx.records.write() as tx:
+        solution = lifecycle.get(tx, SOLUTION, request["solutionArn"], **ctx.owner)
+        lifecycle.require_active(solution, "an update")
+        now = ctx.now()
+        update = changes | {"status": lifecycle.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
+        body = {**solution.body, "latestSolutionUpdate": update}
+        if "autoTrainingConfig" in config:
+            body["solutionConfig"] = {
+                **body.get("solutionConfig", {}),
+                "autoTrainingConfig": config["autoTrainingConfig"],
+            }
+        for switch in ("performAutoTraining", "performIncrementalUpdate"):
+            if switch in changes:
+                body[switch] = changes[switch]
+        if changes.get("performAutoTraining") and not solution.body["performAutoTraining"]:
+            solution.internal = {**solution.internal, "auto_training_since": now}
+        solution.body, solution.updated_at = body, now
+        tx.save(solution)
+    return {"solutionArn": solution.arn}
+
+
+def find_recipe(arn: str) -> RecipeInfo:
+    """Return the recipe of an ARN; raises ResourceNotFound naming those that can be trained."""
+    parts = parse_arn(arn)
+    info = catalogue.find(parts.path) if parts and parts.kind == "recipe" else None
+    if info is None:
+        names = ", ".join(recipe.name for recipe in catalogue.RECIPES)
+        raise ResourceNotFound(f"{arn} is not a recipe of this nextpick; it has {names}.")
+    return info
+
+
+def _check_config(config: dict[str, Any], info: RecipeInfo) -> None:
+    _refuse_unavailable(config)
+    catalogue.parse_params(catalogue.load(info), config.get("algorithmHyperParameters", {}))
+    threshold = config.get("eventValueThreshold")
+    if threshold is not None:
+        try:
+            float(threshold)
+        except ValueError:
+            raise InvalidInput(f"eventValueThreshold is {threshold!r}; it must be a number.") from None
+
+
+def _refuse_unavailable(config: dict[str, Any]) -> None:
+    for member in ("optimizationObjective", "eventsConfig"):
+        if member in config:
+            raise InvalidInput(f"{member} is not available in this nextpick; leave it out to train without it.")
+
+
+def _check_schedule(config: dict[str, Any]) -> None:
+    text = config.get("autoTrainingConfig", {}).get("schedulingExpression")
+    if text is None:
+        return
+    match = _RATE.fullmatch(text)
+    if match is None or not 1 <= int(match[1]) <= 30:
+        raise InvalidInput(f"schedulingExpression is {text!r}; it must be rate(n days) with n from 1 to 30.")

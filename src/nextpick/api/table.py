@@ -1,0 +1,47 @@
+"""The table of operations that the wire dispatches through."""
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+
+from nextpick.api import (  # noqa: F401  each enters its handlers
+    campaign,
+    dataset,
+    dataset_group,
+    dataset_import_job,
+    event_tracker,
+    events,
+    own,
+    recipe,
+    runtime,
+    schema,
+    solution,
+    solution_version,
+    uniform,
+)
+from nextpick.api.context import HANDLERS, Context, Handler, Services
+from nextpick.serving.service import Serving
+from nextpick.wire.dispatch import Call, Route
+from nextpick.wire.shapes import service
+
+uniform.enter_all()
+
+
+def routes(services: Services, serving: Serving) -> Mapping[tuple[str, str], Route]:
+    """Return the route of every operation nextpick speaks."""
+    table = {key: Route(partial(_handle, services, handler)) for key, handler in HANDLERS.items()}
+    table.update(runtime.routes(serving))
+    table.update(events.routes(serving))
+    for name, operation in table:
+        if operation not in service(name).operations:
+            raise ValueError(f"{operation} is no operation of {name}")
+    return MappingProxyType(table)
+
+
+def implemented() -> set[tuple[str, str]]:
+    """Return (service, operation) of everything nextpick speaks."""
+    return {*HANDLERS, *runtime.OPERATIONS, *events.OPERATIONS}
+
+
+def _handle(services: Services, handler: Handler, call: Call, request: dict) -> object:
+    return handler(Context(services, call), request)

@@ -1,0 +1,85 @@
+"""Assembly: settings, stores, serving, routes, HTTP applications. The only place that constructs them."""
+
+import secrets
+from typing import Any
+
+import msgspec
+
+from nextpick.api import table
+from nextpick.api.context import Services
+from nextpick.clock import Clock
+from nextpick.gateway.direct import gateway_app
+from nextpick.jobs.work import versions_dir
+from nextpick.names import parse_arn, request_id
+from nextpick.recipes.catalogue import RECIPES
+from nextpick.resources.index import Index
+from nextpick.serving.live import Tails
+from nextpick.serving.service import Serving
+from nextpick.serving.versions import Versions
+from nextpick.settings import Settings
+from nextpick.store.keys import KeyFile
+from nextpick.store.log import LogReader, LogWriter
+from nextpick.store.records import Records
+from nextpick.wire.direct import invoke
+from nextpick.wire.dispatch import Call, Key
+from nextpick.wire.server import ASGIApp, asgi_app
+
+
+_RECOMMENDING = {info.name for info in RECIPES if info.type == "USER_PERSONALIZATION" and info.is_live}
+
+
+class Engine:
+    """Everything one process answers with. ``worker`` names the process's own event log file."""
+
+    def __init__(self, settings: Settings, clock: Clock, *, worker: str, auth: bool = True) -> None:
+        home = settings.home
+        self.records = Records(home / "nextpick.db")
+        self._keys = KeyFile(home / "credentials")
+        self._writer = LogWriter(home / "log", worker)
+        self._reader = LogReader(home / "log")
+        index = Index(self.records)
+        tails = Tails(self._reader)
+        versions = Versions(versions_dir(home), tails, lambda: {c.version for c in index.campaigns()})
+        serving = Serving(index.campaign, index.group, versions, tails, self._writer, clock)
+        with self.records.write() as tx:
+            page_secret = tx.secret("pages", secrets.token_bytes(32))
+        services = Services(self.records, settings, clock, page_secret, clock.now())
+        mounts: dict[str, ASGIApp] = {
+            "/healthz": _plain(b"ok\n"),
+            "/readyz": _plain(b"ready\n"),
+            "/gateway": gateway_app(self._invoke, self._default_campaign),
+        }
+        self._index = index
+        self._routes = routes = table.routes(services, serving)
+        self.asgi: ASGIApp = asgi_app(routes, self._find_key, settings, clock, mounts, auth)
+
+    def _find_key(self, access_key: str) -> Key | None:
+        pair = self._keys.find(access_key)
+        return Key(*pair) if pair else None
+
+    async def _invoke(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Call the runtime as the owner of the campaign that is named, for doors that are unsigned by design."""
+        arn = parse_arn(params.get("campaignArn", ""))
+        account, region = (arn.account, arn.region) if arn else ("", "")
+        call = Call(account, region, "", request_id(), operation)
+        return msgspec.json.decode(await invoke(self._routes, call, "personalize-runtime", params))
+
+    def _default_campaign(self) -> str | None:
+        served = (c for c in self._index.campaigns() if c.recipe in _RECOMMENDING)
+        newest = max(served, key=lambda campaign: campaign.created_at, default=None)
+        return newest.arn if newest else None
+
+    def close(self) -> None:
+        """Write what is queued for the log and close the stores."""
+        self._writer.close()
+        self._reader.close()
+        self.records.close()
+
+
+def _plain(text: bytes) -> ASGIApp:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(text)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
+
+    return answer

@@ -1,0 +1,118 @@
+"""A snapshot: the data a version is trained on and served from, as mapped columns.
+
+``snapshot.py`` writes it from dataset parts; this module opens it and imports nothing that a serving
+process must not hold. On disk: ``snapshot.json`` {format, latest, event_types, columns}, written last;
+``interactions/*.npy``; ``items/`` and ``users/``: a vocabulary, ``created.npy``, and per column
+``column<i>.*.npy``.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nextpick.data.avro import Schema
+from nextpick.data.failure import DataFailure
+from nextpick.data.vocabulary import Vocabulary, map_array
+
+FORMAT = 1
+MANIFEST = "snapshot.json"
+
+
+class Interactions(NamedTuple):
+    """Interactions by user: user u's are rows offsets[u] to offsets[u+1], oldest first, equal times in the
+    order they were imported or streamed.
+
+    offsets [n_users+1] int64;  item [n] int32 row in items.ids;  time [n] int64 seconds since 1970, UTC;
+    event_type [n] int16 position in event_types, -1 none;  event_value [n] float32, NaN none.
+    """
+
+    offsets: np.ndarray
+    item: np.ndarray
+    time: np.ndarray
+    event_type: np.ndarray
+    event_value: np.ndarray
+    event_types: tuple[str, ...]
+
+
+class Column(NamedTuple):
+    """A metadata column: categories, or numbers.
+
+    Categories: row r has values[c] for c in codes[offsets[r] to offsets[r+1]], none where it is empty;
+    offsets [n+1] int64, codes int32, values sorted;  numbers is None.
+    Numbers: numbers [n] float32, NaN none;  offsets and codes are None, values is empty.
+    """
+
+    name: str
+    offsets: np.ndarray | None
+    codes: np.ndarray | None
+    values: tuple[str, ...]
+    numbers: np.ndarray | None
+
+
+class Entities(NamedTuple):
+    """Items or users. created [n] int64: items: CREATION_TIMESTAMP, else the oldest interaction, else the
+    latest interaction of all; users: zeros."""
+
+    ids: Vocabulary
+    columns: tuple[Column, ...]
+    created: np.ndarray
+
+
+class Data(NamedTuple):
+    """What recipes are fitted on. ``latest``: time of the newest interaction, 0 without any.
+
+    items.ids holds the items of the interactions and of the Items dataset, in the order of their bytes;
+    users.ids those of the interactions, then those only in the Users dataset,
+    both in the order of their hash.
+    """
+
+    interactions: Interactions
+    items: Entities
+    users: Entities
+    latest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A dataset to build a snapshot from: its schema and the directories of its parts, oldest first."""
+
+    schema: Schema
+    parts: list[Path]
+
+
+def open_snapshot(directory: Path) -> Data:
+    """Map a snapshot's columns.
+
+    Raises DataFailure naming what is missing, damaged, or of a format this nextpick does not know.
+    """
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text())
+        if manifest["format"] != FORMAT:
+            raise DataFailure(
+                f"{directory / MANIFEST} has format {manifest['format']}; this nextpick knows {FORMAT}."
+            )
+        columns = {
+            name: map_array(directory / "interactions" / f"{name}.npy") for name in Interactions._fields[:5]
+        }
+        interactions = Interactions(**columns, event_types=tuple(manifest["event_types"]))
+        items = _entities(directory / "items", manifest["columns"]["items"])
+        users = _entities(directory / "users", manifest["columns"]["users"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataFailure(f"The snapshot {directory} cannot be read: {error}.") from None
+    return Data(interactions, items, users, manifest["latest"])
+
+
+def _entities(directory: Path, columns: list[dict[str, Any]]) -> Entities:
+    ids = Vocabulary.open(directory)
+    opened = tuple(_column(directory / f"column{i}", column) for i, column in enumerate(columns))
+    return Entities(ids, opened, map_array(directory / "created.npy"))
+
+
+def _column(stem: Path, column: dict[str, Any]) -> Column:
+    if column["values"] is None:
+        return Column(column["name"], None, None, (), map_array(stem.with_suffix(".numbers.npy")))
+    offsets, codes = (map_array(stem.with_suffix(f".{name}.npy")) for name in ("offsets", "codes"))
+    return Column(column["name"], offsets, codes, tuple(column["values"]), None)

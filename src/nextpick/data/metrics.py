@@ -1,0 +1,53 @@
+"""Metrics of ranked lists, by the definitions Amazon Personalize publishes.
+
+Source: developer guide, "Evaluating a solution version with metrics". ``ranked`` is [n_queries, at least k]
+rows of items, best first; ``truths`` the set of relevant rows of each query. Each is a mean over the queries.
+"""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+
+import numpy as np
+
+CUTOFFS = (5, 10, 25)
+
+
+def personalize_metrics(
+    ranked: np.ndarray, truths: Sequence[AbstractSet[int]], n_items: int
+) -> dict[str, float]:
+    """Return the eight metrics of a recommendation recipe, rounded to 4 decimals, in the order of their names."""
+    hits = hit_matrix(ranked, truths)
+    sizes = np.array([len(truth) for truth in truths])
+    result = {"coverage": len(np.unique(ranked)) / max(n_items, 1), "mean_reciprocal_rank_at_25": mrr(hits, 25)}
+    for k in CUTOFFS:
+        result[f"normalized_discounted_cumulative_gain_at_{k}"] = ndcg(hits, sizes, k)
+        result[f"precision_at_{k}"] = precision(hits, k)
+    return {name: round(float(result[name]), 4) for name in sorted(result)}
+
+
+def hit_matrix(ranked: np.ndarray, truths: Sequence[AbstractSet[int]]) -> np.ndarray:
+    """Return which ranked items are relevant, bool [n_queries, k]."""
+    return np.array(
+        [[item in truth for item in row] for row, truth in zip(ranked.tolist(), truths, strict=True)], bool
+    ).reshape(len(truths), ranked.shape[1])
+
+
+def mrr(hits: np.ndarray, k: int) -> float:
+    """Return the mean of 1 / rank of the first hit within ``k``, 0 where there is none."""
+    within = hits[:, :k]
+    first = within.argmax(axis=1)
+    return float(np.where(within.any(axis=1), 1.0 / (first + 1), 0.0).mean()) if len(hits) else 0.0
+
+
+def ndcg(hits: np.ndarray, sizes: np.ndarray, k: int) -> float:
+    """Return the mean of the discounted gain within ``k`` over that of the relevant items (``sizes``) on top."""
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    within = hits[:, :k]
+    gain = within @ discount[: within.shape[1]]
+    ideal = np.concatenate(([1.0], np.cumsum(discount)))[np.minimum(sizes, k)]
+    return float((gain / ideal).mean()) if len(hits) else 0.0
+
+
+def precision(hits: np.ndarray, k: int) -> float:
+    """Return the mean of hits within ``k`` divided by ``k``, also where fewer items are relevant."""
+    return float(hits[:, :k].sum(axis=1).mean() / k) if len(hits) else 0.0

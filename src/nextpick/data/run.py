@@ -1,0 +1,27 @@
+"""What long work is given: where to report, when to stop, its randomness."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Stopped(Exception):
+    """The work was asked to stop."""
+
+
+class Run(NamedTuple):
+    """One piece of long work.
+
+    progress: takes the fraction done (0 to 1) and the stage in words;  should_stop: True once the work is no
+    longer wanted;  rng: where all its randomness comes from.
+    """
+
+    progress: Callable[[float, str], None]
+    should_stop: Callable[[], bool]
+    rng: np.random.Generator
+
+    def check(self) -> None:
+        """Raise Stopped when the work is no longer wanted."""
+        if self.should_stop():
+            raise Stopped

@@ -1,0 +1,137 @@
+"""The supervisor's hand on the jobs: one subprocess per job, stopped, retried or failed as it ends."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from nextpick.clock import Clock
+from nextpick.jobs import queue, schedule, sweep
+from nextpick.settings import Settings
+from nextpick.store.records import Job, Records
+
+_POLL_S = 0.02
+_STOP_GRACE_S = 10.0
+_LIGHT = ("deploy",)  # seconds at most, so they do not wait for a training's slot
+_LIGHT_SLOTS = 4
+_THREADS = {name: "2" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+
+log = logging.getLogger(__name__)
+
+
+class _Child:
+    def __init__(self, job: Job, process: subprocess.Popen) -> None:
+        self.job = job
+        self.process = process
+        self.kill_at: float | None = None
+
+
+class JobRunner:
+    """Claims queued jobs and runs each in a process of its own; also keeps the schedule and sweeps.
+
+    Exactly one runner works on a home: its owner holds the home's lock.
+    """
+
+    def __init__(self, records: Records, settings: Settings, clock: Clock) -> None:
+        self._records, self._settings, self._clock = records, settings, clock
+        self._children: dict[str, _Child] = {}
+        self._ending = threading.Event()
+        # the read end goes to every child, the write end stays here: when this process is gone, reads end
+        self._pipe = os.pipe()
+        self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        """Deal with what an earlier server left, then work until ``stop``."""
+        queue.recover(self._records, self._clock.now(), self._settings.job_attempts)
+        sweep.sweep(self._records, self._settings.home)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the running processes; their jobs are taken up again at the next start."""
+        self._ending.set()
+        self._thread.join()
+        for child in self._children.values():
+            child.process.kill()
+        for child in self._children.values():
+            child.process.wait()
+        for fd in self._pipe:
+            os.close(fd)
+
+    def _loop(self) -> None:
+        seen, due = -1, 0.0
+        while not self._ending.wait(_POLL_S):
+            try:
+                self._reap()
+                version = self._records.version()
+                if version != seen or self._children:
+                    seen = version
+                    self._stop_asked()
+                    self._start_queued()
+                if time.monotonic() >= due:
+                    due = time.monotonic() + 1.0
+                    schedule.tick(self._records, self._settings, self._clock.now())
+                    sweep.bury_the_dead(self._records, self._clock.now() - self._settings.tombstone_s)
+            except Exception:
+                log.exception("the job runner met an error and goes on")
+                self._ending.wait(1.0)
+
+    def _start_queued(self) -> None:
+        with self._records.read() as tx:
+            queued = tx.find_jobs(states=("QUEUED",))
+        for job in queued:
+            running = [c for c in self._children.values() if (c.job.kind in _LIGHT) == (job.kind in _LIGHT)]
+            slots = _LIGHT_SLOTS if job.kind in _LIGHT else self._settings.job_slots
+            if len(running) >= slots or any(c.job.arn == job.arn for c in running):
+                continue
+            claimed = queue.claim(self._records, job.id, self._clock.now())
+            if claimed is not None:
+                self._children[claimed.id] = _Child(claimed, self._spawn(claimed))
+
+    def _spawn(self, job: Job) -> subprocess.Popen:
+        home, fence, fd = str(self._settings.home), str(job.fence), str(self._pipe[0])
+        return subprocess.Popen(
+            [sys.executable, "-m", "nextpick.jobs.child", home, job.id, fence, fd],
+            env={**os.environ, **_THREADS, "OMP_WAIT_POLICY": "PASSIVE"},
+            stdin=subprocess.DEVNULL,
+            pass_fds=(self._pipe[0],),
+            preexec_fn=_be_nice,
+            start_new_session=True,  # a terminal's Ctrl-C is for the server, which then ends its jobs
+        )
+
+    def _stop_asked(self) -> None:
+        with self._records.read() as tx:
+            asked = {job.id for job in tx.find_jobs(states=("STOPPING",))}
+        for child in self._children.values():
+            if child.job.id in asked and child.kill_at is None:
+                child.kill_at = time.monotonic() + _STOP_GRACE_S
+
+    def _reap(self) -> None:
+        ended = False
+        for job_id, child in list(self._children.items()):
+            if child.kill_at is not None and time.monotonic() > child.kill_at:
+                with contextlib.suppress(ProcessLookupError):
+                    child.process.kill()
+            status = child.process.poll()
+            if status is None:
+                continue
+            del self._children[job_id]
+            ended = True
+            attempts = self._settings.job_attempts
+            queue.release(self._records, child.job, self._clock.now(), _why(status), attempts)
+        if ended:
+            sweep.sweep(self._records, self._settings.home)
+
+
+def _be_nice() -> None:
+    os.nice(10)
+
+
+def _why(status: int) -> str:
+    if status < 0:
+        name = signal.Signals(-status).name
+        return f"killed by {name}" + (", perhaps for memory" if name == "SIGKILL" else "")
+    return f"ended with status {status}"

@@ -1,0 +1,83 @@
+"""Automatic training: solutions trained on their schedule, without a request.
+
+Source: developer guide, "Configuring automatic training": the first version comes within an hour of the
+solution's creation unless one was made by hand; later ones every ``schedulingExpression`` (default 7 days,
+counted from the start of the last training), and only if there is new interactions data.
+"""
+
+import re
+
+from nextpick.errors import ServiceError
+from nextpick.resources import lifecycle, versions
+from nextpick.resources.kinds import DATASET_IMPORT_JOB, SOLUTION, SOLUTION_VERSION
+from nextpick.settings import Settings
+from nextpick.store import log as event_log
+from nextpick.store.records import Records, Resource, Transaction
+
+_DAY_S = 86400.0
+_RATE = re.compile(r"rate\((\d+) days?\)")
+_RETRY_S = 3600.0
+
+
+def tick(records: Records, settings: Settings, now: float) -> None:
+    """Start every automatic training that is due."""
+    if not settings.auto_training:
+        return
+    with records.read() as tx:
+        due = [s.arn for s in tx.find(SOLUTION.arn_kind) if is_due(tx, s, settings, now)]
+    for arn in due:
+        with records.write() as tx:
+            solution = tx.get(arn)
+            if solution is None or not is_due(tx, solution, settings, now):
+                continue
+            try:
+                versions.create_version(
+                    tx, solution, now, training_type="AUTOMATIC", quotas=settings.count_quotas
+                )
+            except ServiceError:
+                # tried again later: the reason may pass, and there is nobody to tell
+                solution.internal = {**solution.internal, "auto_training_after": now + _RETRY_S}
+                tx.save(solution)
+
+
+def is_due(tx: Transaction, solution: Resource, settings: Settings, now: float) -> bool:
+    """Tell whether a solution is to be trained now."""
+    if not solution.body.get("performAutoTraining") or solution.status != lifecycle.ACTIVE:
+        return False
+    if now < solution.internal.get("auto_training_after", 0.0):
+        return False
+    made = tx.find(SOLUTION_VERSION.arn_kind, parent=solution.arn)
+    since = max(made[-1].created_at if made else 0.0, solution.internal.get("auto_training_since", 0.0))
+    wait = interval_s(solution) if made else settings.auto_training_delay_s
+    if now < (since or solution.created_at) + wait:
+        return False
+    if any(v.status in lifecycle.UNSETTLED for v in made):
+        return False
+    dataset = versions.interactions_dataset(tx, solution)
+    if dataset is None or not dataset.internal.get("parts"):
+        return False
+    if tx.find(DATASET_IMPORT_JOB.arn_kind, parent=dataset.arn, status=lifecycle.UNSETTLED):
+        return False
+    return not made or _has_new_interactions(dataset, made[-1], settings, solution)
+
+
+def interval_s(solution: Resource) -> float:
+    """Return the seconds between automatic trainings of a solution."""
+    config = solution.body.get("solutionConfig", {}).get("autoTrainingConfig", {})
+    match = _RATE.fullmatch(config.get("schedulingExpression", "rate(7 days)"))
+    return (int(match[1]) if match else 7) * _DAY_S
+
+
+def _has_new_interactions(
+    dataset: Resource, last: Resource, settings: Settings, solution: Resource
+) -> bool:
+    trained_on = last.internal.get("trained_on")
+    if trained_on is None:
+        return True
+    if trained_on["parts"] != dataset.internal["parts"]:
+        return True
+    newer = event_log.positions(settings.home / "log")
+    folded = trained_on["positions"]
+    return any(seq > folded.get(name, 0) for name, seq in newer.items()) and event_log.has_events(
+        settings.home / "log", solution.parent or "", folded
+    )

@@ -1,0 +1,159 @@
+"""Training job: a snapshot of the data, an honest evaluation, then the model that serves, fitted on all of it.
+
+Sources: developer guide, "Creating a solution version", "Evaluating a solution version with metrics".
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nextpick.data import snapshot
+from nextpick.data.avro import parse_schema
+from nextpick.data.dataset import Data, open_snapshot
+from nextpick.data.run import Run
+from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
+from nextpick.models import artifact
+from nextpick.names import builtin_arn
+from nextpick.recipes import catalogue, evaluate
+from nextpick.resources import versions
+from nextpick.resources.kinds import DATASET, SOLUTION
+from nextpick.store import log as event_log
+from nextpick.store.records import Resource, Transaction
+
+_AUTO_ML_RECIPES = ("aws-user-personalization", "aws-popularity-count")
+_AUTO_ML_METRIC = "normalized_discounted_cumulative_gain_at_25"
+
+
+def perform(work: Work) -> Outcome:
+    """Train the version and write it to a directory of its own.
+
+    Raises JobFailure when the data does not suffice, DataFailure when it cannot be read.
+    """
+    started = work.clock.now()
+    version = work.resource
+    sources, solution, dataset = _sources(work)
+    log_dir = work.settings.home / "log"
+    positions = event_log.positions(log_dir)
+    name = f"{work.job.id}.{work.job.fence}"
+    out = work.versions / name
+    out.mkdir(parents=True, exist_ok=True)
+    config = version.body.get("solutionConfig", {})
+    threshold = config.get("eventValueThreshold")
+    snapshot.build_snapshot(
+        out / "snapshot",
+        **sources,
+        events=event_log.read_group(log_dir, version.body["datasetGroupArn"], positions),
+        run=work.run.share(0.0, 0.3),
+        event_type=version.body.get("eventType"),
+        event_value_threshold=float(threshold) if threshold else None,
+        excluded_columns=_excluded(config, solution),
+    )
+    artifact.seal(out / "snapshot", {})
+    data = open_snapshot(out / "snapshot")
+    _check_minimums(data, work, version.body.get("eventType"))
+    best, metrics = _evaluate(data, config, version, work.run.share(0.3, 0.6))
+    info = catalogue.find(best)
+    assert info is not None
+    module = catalogue.load(info)
+    params = catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
+    state = module.fit(data, params, work.run.share(0.6, 0.95))
+    work.run.progress(0.95, "writing the version")
+    artifact.save(out / "model", state, {"recipe": best})
+    catalogue.warm(module, state)
+    _write_last(out / "version.json", {"format": 1, "recipe": best, "log_positions": positions, "metrics": metrics})
+    hours = round((work.clock.now() - started) / 3600, 3)
+    trained: dict[str, Any] = {"trainingHours": hours, "recipeArn": builtin_arn("recipe", best)}
+    internal = {
+        "dir": name,
+        "metrics": metrics,
+        "trained_on": {"parts": dataset.internal["parts"], "positions": positions},
+    }
+
+    def commit(tx: Transaction, resource: Resource, now: float) -> None:
+        versions.complete(tx, resource, now, trained=trained, internal=internal)
+
+    n_users, n_items = len(data.users.ids), len(data.items.ids)
+    report = {"interactions": len(data.interactions.item), "users": n_users, "items": n_items, "metrics": metrics}
+    return Outcome(commit, report)
+
+
+def _sources(work: Work) -> tuple[dict[str, Any], Resource, Resource]:
+    """Return the snapshot's sources by dataset type, the solution, and the interactions dataset."""
+    sources: dict[str, Any] = {"interactions": None, "items": None, "users": None}
+    interactions = None
+    with work.records.read() as tx:
+        solution = tx.get(work.resource.parent or "")
+        if solution is None or solution.kind != SOLUTION.arn_kind:
+            raise JobFailure("The solution was deleted during the training.")
+        for dataset in tx.find(DATASET.arn_kind, parent=solution.parent):
+            member = dataset.body["datasetType"].lower()
+            schema = tx.get(dataset.body["schemaArn"])
+            if member not in sources or schema is None or not dataset.internal["parts"]:
+                continue
+            directory = datasets_dir(work.settings.home) / dataset.internal["dir"]
+            parts = [directory / part for part in dataset.internal["parts"]]
+            sources[member] = snapshot.Source(parse_schema(schema.body["schema"]), parts)
+            if member == "interactions":
+                interactions = dataset
+    if interactions is None:
+        least = work.settings.min_interactions
+        raise JobFailure(f"Dataset has fewer than {least} interactions: nothing was imported yet.")
+    return sources, solution, interactions
+
+
+def _excluded(config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:
+    asked = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
+    new = solution.internal.get("excluded", {})
+    return {kind: [*asked.get(kind, []), *new.get(kind, [])] for kind in {*asked, *new}}
+
+
+def _check_minimums(data: Data, work: Work, event_type: str | None) -> None:
+    after = f" after filtering by event type: {event_type}" if event_type else ""
+    least = work.settings.min_interactions
+    if len(data.interactions.item) < least:
+        raise JobFailure(f"Dataset has fewer than {least} interactions{after}")
+    least = work.settings.min_users
+    if int(np.count_nonzero(np.diff(data.interactions.offsets) >= 2)) < least:
+        raise JobFailure(f"Dataset has fewer than {least} users with at least 2 interactions each{after}")
+
+
+def _evaluate(
+    data: Data, config: dict[str, Any], version: Resource, run: Run
+) -> tuple[str, dict[str, float]]:
+    """Return the recipe to serve and its hold-out metrics; AutoML tries its recipes and takes the best."""
+    recipe = version.body.get("recipeArn", "").rpartition("/")[2]
+    if not version.body.get("performAutoML"):
+        return recipe, _metrics(recipe, config, data, run)
+    chosen = config.get("autoMLConfig", {})
+    names = [arn.rpartition("/")[2] for arn in chosen.get("recipeList", [])] or list(_AUTO_ML_RECIPES)
+    metric = chosen.get("metricName", _AUTO_ML_METRIC)
+    results = {}
+    for i, name in enumerate(names):
+        share = run.share(i / len(names), (i + 1) / len(names))
+        results[name] = _metrics(name, {}, data, share)
+    best = max(names, key=lambda name: results[name].get(metric, 0.0))
+    return best, results[best]
+
+
+def _metrics(recipe: str, config: dict[str, Any], data: Data, run: Run) -> dict[str, float]:
+    info = catalogue.find(recipe)
+    if info is None:
+        raise JobFailure(f"This nextpick has no recipe {recipe}.")
+    module = catalogue.load(info)
+    params = catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
+    return evaluate.evaluate(module, params, data, run)
+
+
+def _write_last(path: Path, content: dict[str, Any]) -> None:
+    """Write the file that makes the directory a version, and see all names on disk."""
+    with path.open("w") as file:
+        json.dump(content, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    for directory in (path.parent, path.parent.parent):
+        fd = os.open(directory, os.O_RDONLY)
+        os.fsync(fd)
+        os.close(fd)

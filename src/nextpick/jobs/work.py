@@ -1,0 +1,53 @@
+"""What a job's code is given, and what it gives back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nextpick.clock import Clock
+from nextpick.data.run import Run
+from nextpick.jobs.queue import Commit
+from nextpick.settings import Settings
+from nextpick.store.records import Job, Records, Resource
+
+
+class JobFailure(Exception):
+    """The job cannot succeed; the text becomes the resource's failureReason."""
+
+
+class Outcome(NamedTuple):
+    """What a job has made: ``commit`` writes it to the records, in the transaction that ends the job."""
+
+    commit: Commit
+    report: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One claimed job and the means to do it."""
+
+    job: Job
+    resource: Resource
+    records: Records
+    settings: Settings
+    clock: Clock
+    run: Run
+
+    @property
+    def versions(self) -> Path:
+        """Directory of all solution versions."""
+        return versions_dir(self.settings.home)
+
+
+Perform = Callable[[Work], Outcome]
+
+
+def versions_dir(home: Path) -> Path:
+    """Return the directory whose subdirectories are solution versions."""
+    return home / "blobs" / "versions"
+
+
+def datasets_dir(home: Path) -> Path:
+    """Return the directory whose subdirectories are datasets, each of immutable parts."""
+    return home / "blobs" / "datasets"

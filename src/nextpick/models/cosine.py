@@ -1,0 +1,97 @@
+"""Item-to-item cosine over users: items that the same users take.
+
+Source: Sarwar et al. 2001, "Item-based collaborative filtering recommendation algorithms".
+"""
+
+import numba
+import numpy as np
+
+from nextpick.models.transitions import Transitions, _occurrences
+
+
+def likeness(
+    offsets: np.ndarray,
+    item: np.ndarray,
+    n_items: int,
+    *,
+    discount: float,
+    least_together: int,
+    longest_history: int,
+    row_limit: int,
+) -> Transitions:
+    """Return for each item its likest items, heaviest ``row_limit``.
+
+    Likeness is users of both / (users of the one * users of the other) ** (discount / 2), so that a discount of
+    0 keeps the popular and 1 is the cosine. Pairs with fewer than ``least_together`` users in common are left
+    out; of each user the newest ``longest_history`` distinct items count.
+    """
+    user_offsets, unique = _distinct(np.asarray(offsets), np.ascontiguousarray(item), n_items, longest_history)
+    places, starts = _occurrences(unique, n_items)
+    user_of = np.repeat(np.arange(len(user_offsets) - 1), np.diff(user_offsets))
+    norms = np.maximum(np.diff(starts), 1).astype(np.float32) ** np.float32(discount / 2)
+    sizes, items, weights = _rows(
+        unique, user_of, user_offsets, places, starts, norms, max(least_together, 1), row_limit
+    )
+    row_offsets = np.zeros(n_items + 1, np.int64)
+    np.cumsum(sizes, out=row_offsets[1:])
+    return Transitions(row_offsets, items, weights)
+
+
+@numba.njit(cache=True)
+def _distinct(offsets, item, n_items, longest):  # noqa: ANN001, ANN202
+    """Return each user's newest distinct items, newest first, and their offsets."""
+    kept = np.empty(len(item), np.int32)
+    ends = np.zeros(len(offsets), np.int64)
+    seen = np.full(n_items, -1, np.int64)
+    used = 0
+    for user in range(len(offsets) - 1):
+        n = 0
+        for p in range(offsets[user + 1] - 1, offsets[user] - 1, -1):
+            if seen[item[p]] != user:
+                seen[item[p]] = user
+                kept[used] = item[p]
+                used += 1
+                n += 1
+                if n == longest:
+                    break
+        ends[user + 1] = used
+    return ends, kept[:used].copy()
+
+
+@numba.njit(cache=True)
+def _rows(item, user_of, user_offsets, places, starts, norms, least, row_limit):  # noqa: ANN001, ANN202
+    n_items = len(starts) - 1
+    together = np.zeros(n_items, np.int32)
+    touched = np.empty(n_items, np.int32)
+    sizes = np.zeros(n_items, np.int64)
+    items = np.empty(1024, np.int32)
+    weights = np.empty(1024, np.float32)
+    used = 0
+    for source in range(n_items):
+        n_touched = 0
+        for p in range(starts[source], starts[source + 1]):
+            user = user_of[places[p]]
+            for j in range(user_offsets[user], user_offsets[user + 1]):
+                other = item[j]
+                if other != source:
+                    if together[other] == 0:
+                        touched[n_touched] = other
+                        n_touched += 1
+                    together[other] += 1
+        chosen = np.sort(touched[:n_touched])
+        chosen = chosen[together[chosen] >= least]
+        strength = together[chosen] / (norms[source] * norms[chosen])
+        if len(chosen) > row_limit:
+            best = np.sort(np.argsort(-strength, kind="mergesort")[:row_limit])
+            chosen, strength = chosen[best], strength[best]
+        while used + len(chosen) > len(items):
+            items = np.concatenate((items, np.empty_like(items)))
+            weights = np.concatenate((weights, np.empty_like(weights)))
+        for k in range(len(chosen)):
+            items[used] = chosen[k]
+            weights[used] = strength[k]
+            used += 1
+        sizes[source] = len(chosen)
+        for t in range(n_touched):
+            together[touched[t]] = 0
+    return sizes, items[:used].copy(), weights[:used].copy()

@@ -1,0 +1,97 @@
+"""The probability of the next item as a mixture of four distributions over the catalogue.
+
+    p = (1 - a - b - c) * transitions + a * recent popularity + b * item attributes + c * user attributes
+
+The weights (a, b, c) depend on how long the history is; what a component cannot say (a rarely seen item, an
+item without metadata) goes to recent popularity, so that every component, and p, sums to 1.
+"""
+
+import numba
+import numpy as np
+
+BUCKETS = np.array([0, 1, 3, 8, 25], np.int32)  # least history length of each bucket
+
+
+def bucket(length: int) -> int:
+    """Return the bucket of a history's length."""
+    return int(np.searchsorted(BUCKETS, length, side="right")) - 1
+
+
+@numba.njit(cache=True)
+def add_rows(history, decay, limit, offsets, items, weights, scale, out):  # noqa: ANN001, ANN201
+    """Add the history's rows to ``out``, the newer the heavier, ``scale`` in all; return the mass added."""
+    n = min(limit, len(history))
+    if n == 0 or scale == 0.0:
+        return 0.0
+    total, x = 0.0, 1.0
+    for _ in range(n):
+        total += x
+        x *= decay
+    x, used = scale / total, 0.0
+    for k in range(n):
+        row = history[len(history) - 1 - k]
+        for p in range(offsets[row], offsets[row + 1]):
+            out[items[p]] += x * weights[p]
+            used += x * weights[p]
+        x *= decay
+    return used
+
+
+@numba.njit(cache=True)
+def add_attributes(rows, decay, limit, held, codes, lists, items, weights, scale, out):  # noqa: ANN001, ANN201
+    """Add what holders of the attributes of ``rows`` take, ``scale`` in all; return the mass added."""
+    n = min(limit, len(rows))
+    if n == 0 or scale == 0.0 or len(codes) == 0:
+        return 0.0
+    affinity = np.zeros(len(lists) - 1, np.float32)
+    touched = np.empty(min(len(codes), len(affinity)), np.int32)
+    n_touched, total, x = 0, 0.0, 1.0
+    for _ in range(n):
+        total += x
+        x *= decay
+    x, used = scale / total, 0.0
+    for k in range(n):
+        row = rows[len(rows) - 1 - k]
+        first, last = held[row], held[row + 1]
+        for p in range(first, last):
+            if affinity[codes[p]] == 0.0:
+                touched[n_touched] = codes[p]
+                n_touched += 1
+            affinity[codes[p]] += x / (last - first)
+        x *= decay
+    for t in range(n_touched):
+        attribute = touched[t]
+        for q in range(lists[attribute], lists[attribute + 1]):
+            out[items[q]] += affinity[attribute] * weights[q]
+            used += affinity[attribute] * weights[q]
+    return used
+
+
+@numba.njit(cache=True)
+def add_popularity(popularity, scale, out):  # noqa: ANN001, ANN201
+    """Add ``scale`` of the popularity to ``out``."""
+    for i in range(len(out)):
+        out[i] += scale * popularity[i]
+
+
+@numba.njit(cache=True)
+def predict(  # noqa: ANN201
+    history, user, mix, decay, limit,  # noqa: ANN001
+    row_offsets, row_items, row_weights, popularity,  # noqa: ANN001
+    item_held, item_codes, item_lists, item_list_items, item_list_weights,  # noqa: ANN001
+    user_held, user_codes, user_lists, user_list_items, user_list_weights, out,  # noqa: ANN001
+):  # fmt: skip
+    """Write p to ``out`` [n_items] float32. ``mix`` = (a, b, c); ``user`` is a row or -1."""
+    out[:] = 0.0
+    length = len(history)
+    taste = mix[1] if length and len(item_codes) else 0.0
+    kin = mix[2] if 0 <= user < len(user_held) - 1 and len(user_codes) else 0.0
+    order = 1.0 - mix[0] - taste - kin if length else 0.0
+    used = add_rows(history, decay, limit, row_offsets, row_items, row_weights, order, out)
+    used += add_attributes(history, decay, limit, item_held, item_codes, item_lists, item_list_items,
+                           item_list_weights, taste, out)  # fmt: skip
+    if kin > 0.0:
+        one = np.full(1, user, np.int32)
+        used += add_attributes(one, decay, limit, user_held, user_codes, user_lists, user_list_items,
+                               user_list_weights, kin, out)  # fmt: skip
+    add_popularity(popularity, 1.0 - used, out)

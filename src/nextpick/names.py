@@ -1,0 +1,62 @@
+"""Names and identifiers: ARNs, generated ids.
+
+The shape of an ARN is contract: clients build them from names (developer guide, "Actions, resources, and
+condition keys"; recorded answers).
+"""
+
+import re
+import secrets
+import uuid
+from typing import NamedTuple
+
+_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}|):(?P<rest>.+)")
+
+
+class Arn(NamedTuple):
+    """The parts of ``arn:partition:service:region:account:kind/path``."""
+
+    partition: str
+    service: str
+    region: str
+    account: str
+    kind: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.kind}/{self.path}"
+
+
+def parse_arn(text: str) -> Arn | None:
+    """Return the parts of an ARN, or None when ``text`` is not one with a ``kind/path`` resource."""
+    match = _ARN.fullmatch(text)
+    if match is None:
+        return None
+    kind, slash, path = match["rest"].partition("/")
+    if not slash or not path:
+        return None
+    return Arn(match["partition"], match["service"], match["region"], match["account"], kind, path)
+
+
+def resource_arn(region: str, account: str, kind: str, path: str) -> str:
+    """Return ``arn:aws:personalize:{region}:{account}:{kind}/{path}``."""
+    return f"arn:aws:personalize:{region}:{account}:{kind}/{path}"
+
+
+def builtin_arn(kind: str, name: str) -> str:
+    """Return the ARN of a recipe, algorithm or feature transformation: no region, no account."""
+    return f"arn:aws:personalize:::{kind}/{name}"
+
+
+def short_id() -> str:
+    """Return 8 random hex digits, as in solution version and event tracker ARNs."""
+    return secrets.token_hex(4)
+
+
+def tracking_id() -> str:
+    """Return a new tracking id, a UUID."""
+    return str(uuid.uuid4())
+
+
+def request_id() -> str:
+    """Return a new request id, a UUID."""
+    return str(uuid.uuid4())

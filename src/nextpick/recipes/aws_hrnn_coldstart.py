@@ -1,0 +1,29 @@
+"""aws-hrnn-coldstart (legacy): the items a user is likely to take next, new ones among them.
+
+The engine of aws-user-personalization under the name that older programs ask for.
+"""
+
+from dataclasses import dataclass
+
+from nextpick.data.dataset import Data
+from nextpick.data.run import Run
+from nextpick.recipes import aws_user_personalization as engine
+from nextpick.recipes.interface import State, tunable
+
+NAME = "aws-hrnn-coldstart"
+score = engine.score
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    hidden_dimension: int = tunable(149, 32, 256, "accepted; this engine has no hidden layer", hpo=True)
+    bptt: int = tunable(32, 2, 32, "how many of a user's last items count", hpo=True)
+    recency_mask: bool = tunable(True, help="whether newer items count more than older ones", hpo=True)
+    cold_start_max_interactions: int = tunable(15, 1, 1000, "accepted; cold items are found by their attributes")
+    cold_start_max_duration: float = tunable(5.0, 0.0, 36500.0, "accepted, as cold_start_max_interactions")
+    cold_start_relative_from: str = tunable("currentTime", help="accepted, as cold_start_max_interactions")
+
+
+def fit(data: Data, params: Params, run: Run) -> State:
+    """Return the engine's state."""
+    return engine.fit(data, engine.Params(bptt=params.bptt, recency_mask=params.recency_mask), run)

@@ -1,0 +1,86 @@
+"""aws-similar-items: items like the given one, by the users they share and the metadata they share.
+
+Items with few interactions are likened by their metadata, those with many by their users.
+
+Needs:    INTERACTIONS and, for the metadata, ITEMS.
+Answers:  GetRecommendations(itemId); without scores. An unknown item gets what is popular.
+Sources:  models/cosine.py, models/attributes.py; developer guide, "Similar-Items recipe".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextpick.data.dataset import Data
+from nextpick.data.run import Run
+from nextpick.models import attributes, cosine, popularity
+from nextpick.recipes.interface import Query, State, tunable
+
+NAME = "aws-similar-items"
+_ROW_LIMIT, _LONGEST_HISTORY = 500, 300
+_HALF_TRUST = 5.0  # interactions of an item at which users and metadata count alike
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    item_id_hidden_dim: int = tunable(100, 30, 200, "accepted; this engine has no hidden layer", hpo=True)
+    item_metadata_hidden_dim: int = tunable(100, 30, 200, "accepted; this engine has no hidden layer", hpo=True)
+    popularity_discount_factor: float = tunable(0.0, 0.0, 1.0, "0 keeps popular items, 1 is full cosine", hpo=True)
+
+
+def fit(data: Data, params: Params, run: Run) -> State:
+    """Return rows of likeness by users, the items' attributes with their rarity, and ``users``."""
+    run.checkpoint(0.0, "counting shared users")
+    interactions, n_items = data.interactions, len(data.items.ids)
+    rows = cosine.likeness(
+        interactions.offsets,
+        interactions.item,
+        n_items,
+        discount=params.popularity_discount_factor,
+        least_together=1,
+        longest_history=_LONGEST_HISTORY,
+        row_limit=_ROW_LIMIT,
+    )
+    run.checkpoint(0.7, "reading metadata")
+    held = attributes.attributes(data.items)
+    holders = np.bincount(held.codes, minlength=held.n)
+    order = np.argsort(held.codes, kind="stable")
+    holder_offsets = np.zeros(held.n + 1, np.int64)
+    np.cumsum(holders, out=holder_offsets[1:])
+    item_of = np.repeat(np.arange(n_items, dtype=np.int32), np.diff(held.offsets))
+    users = popularity.distinct_users(interactions.offsets, interactions.item, n_items)
+    return {
+        "row_offsets": rows.offsets,
+        "row_items": rows.items,
+        "row_weights": rows.weights,
+        "held": held.offsets,
+        "codes": held.codes,
+        "rarity": np.log((n_items + 1) / (holders + 1)).astype(np.float32),
+        "holder_offsets": holder_offsets,
+        "holders": item_of[order],
+        "users": users.astype(np.float32),
+        "item_count": popularity.counts(interactions.item, n_items),
+    }
+
+
+def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
+    """Return likeness to each query's item, float32; -inf for the item itself."""
+    offsets, users = state["row_offsets"], state["users"]
+    fallback = (users / (users.max(initial=1.0) + 1.0) - 1.0).astype(np.float32)
+    out = np.tile(fallback, (len(queries), 1))
+    for row, query in zip(out, queries, strict=True):
+        if query.item < 0:
+            continue
+        trust = state["item_count"][query.item] / (state["item_count"][query.item] + _HALF_TRUST)
+        alike = np.zeros_like(row)
+        attributes.likeness(query.item, state["held"], state["codes"], state["rarity"], state["holder_offsets"],
+                            state["holders"], alike)  # fmt: skip
+        own = slice(offsets[query.item], offsets[query.item + 1])
+        shared, weights = state["row_items"][own], state["row_weights"][own]
+        strongest = weights.max(initial=0.0) or 1.0
+        alike *= (1.0 - trust) / (alike.max() or 1.0)
+        alike[shared] += trust * weights / strongest
+        np.copyto(row, alike, where=alike > 0)
+        row[query.item] = -np.inf
+    return out if items is None else out[:, items]

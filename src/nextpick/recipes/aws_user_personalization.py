@@ -1,0 +1,98 @@
+"""aws-user-personalization: the items a user is likely to take next.
+
+A mixture of four distributions, each readable: what follows the user's last items (decayed transitions), what
+is popular lately, what shares attributes with the user's items, what users of the same attributes take. The
+weights are chosen at each training on users held out of the tables; a score is a probability, and those of the
+whole catalogue sum to 1.
+
+Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP); uses metadata of ITEMS and USERS where there is any.
+Answers:  GetRecommendations(userId). Events count from the next request on.
+Sources:  models/transitions.py, models/attributes.py, models/mixture.py; developer guide,
+          "User-Personalization recipe".
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextpick.data.dataset import Data, Interactions
+from nextpick.data.run import Run
+from nextpick.models import attributes, mixing, popularity, transitions
+from nextpick.models.mixture import bucket, predict
+from nextpick.recipes.interface import Query, State, tunable
+
+NAME = "aws-user-personalization"
+
+_WINDOW, _STEP_DECAY, _SHRINKAGE = 10, 0.85, 20.0  # chosen on validation items of MovieLens and Amazon Beauty
+_ROW_LIMIT, _LIST_LIMIT = 300, 300
+_HISTORY_DECAY = 0.7
+_TABLES = (
+    "row_offsets", "row_items", "row_weights", "popularity",
+    "item_held", "item_codes", "item_lists", "item_list_items", "item_list_weights",
+    "user_held", "user_codes", "user_lists", "user_list_items", "user_list_weights",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    hidden_dimension: int = tunable(149, 32, 256, "accepted; this engine has no hidden layer", hpo=True)
+    bptt: int = tunable(32, 2, 32, "how many of a user's last items count", hpo=True)
+    recency_mask: bool = tunable(True, help="whether newer items count more than older ones", hpo=True)
+
+
+def fit(data: Data, params: Params, run: Run) -> State:
+    """Return the components' tables, the mixture's weights [buckets, 3] and ``history`` = (decay, limit)."""
+    decay = _HISTORY_DECAY if params.recency_mask else 1.0
+    n_items = len(data.items.ids)
+    held_items, held_users = attributes.attributes(data.items), attributes.attributes(data.users)
+    run.checkpoint(0.05, "choosing the mixture")
+    users = mixing.held_out_users(data.interactions.offsets, run.rng)
+    offsets, stays = mixing.without(data.interactions.offsets, users)
+    rest = data.interactions._replace(offsets=offsets, item=data.interactions.item[stays], time=data.interactions.time[stays])
+    tables = _tables(rest, held_items, held_users, n_items, data.latest)
+    run.checkpoint(0.4, "choosing the mixture")
+    whole = data.interactions
+    mix = mixing.choose(users, whole.offsets, whole.item, tuple(tables[n] for n in _TABLES), decay, params.bptt, n_items)
+    run.checkpoint(0.6, "counting transitions")
+    state = _tables(whole, held_items, held_users, n_items, data.latest)
+    run.checkpoint(1.0, "trained")
+    state["mix"] = mix
+    state["history"] = np.array([decay, params.bptt], np.float64)
+    state["item_count"] = popularity.counts(whole.item, n_items)
+    return state
+
+
+def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
+    """Return probabilities of the next item, float32; each full row sums to 1."""
+    out = np.empty((len(queries), len(state["popularity"])), np.float32)
+    decay, limit = state["history"]
+    tables = [state[name] for name in _TABLES]
+    for row, query in zip(out, queries, strict=True):
+        mix = state["mix"][bucket(len(query.items))]
+        predict(query.items, query.user, mix, decay, int(limit), *tables, row)
+    return out if items is None else out[:, items]
+
+
+def _tables(
+    interactions: Interactions,
+    held_items: attributes.Attributes,
+    held_users: attributes.Attributes,
+    n_items: int,
+    latest: int,
+) -> State:
+    rows = transitions.count(
+        interactions.offsets,
+        interactions.item,
+        n_items,
+        window=_WINDOW,
+        decay=_STEP_DECAY,
+        shrinkage=_SHRINKAGE,
+        row_limit=_ROW_LIMIT,
+    )
+    recent = popularity.recent(interactions.item, interactions.time, n_items, latest)
+    weight = recent * len(interactions.item)
+    likes = attributes.items_of(held_items, weight, _LIST_LIMIT)
+    kin = attributes.items_taken_by(held_users, interactions.offsets, interactions.item, recent, _LIST_LIMIT)
+    arrays = (*rows, recent, held_items.offsets, held_items.codes, *likes, held_users.offsets, held_users.codes, *kin)
+    return dict(zip(_TABLES, arrays, strict=True))

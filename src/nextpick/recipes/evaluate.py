@@ -1,0 +1,39 @@
+"""How good a recipe is on data it was not fitted on: the metrics of GetSolutionMetrics.
+
+The whole catalogue is ranked for each held-out user, ties by row; items the user has seen are not left out, as
+the answers of a campaign do not leave them out either.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from nextpick.data.dataset import Data
+from nextpick.data.metrics import CUTOFFS, personalize_metrics
+from nextpick.data.run import Run
+from nextpick.data.split import holdout
+from nextpick.models.topk import top_k
+from nextpick.recipes.interface import Query
+
+_MOST_USERS = 5000
+_LONGEST = max(CUTOFFS)
+
+
+def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> dict[str, float]:
+    """Fit on the training users, rank for the test users, and return the eight metrics."""
+    held = holdout(data, run.rng, _MOST_USERS)
+    state = module.fit(held.train, params, run.share(0.0, 0.6))
+    n_items = len(data.items.ids)
+    ranked = np.empty((len(held.users), min(_LONGEST, n_items)), np.int32)
+    truths = []
+    offsets, item = data.interactions.offsets, np.asarray(data.interactions.item)
+    for i, (user, cut) in enumerate(zip(held.users, held.cuts, strict=True)):
+        start, end = offsets[user], offsets[user + 1]
+        history = item[start : start + cut]
+        scores = module.score(state, [Query(int(user), history, int(history[-1]))])[0]
+        ranked[i] = top_k(scores, ranked.shape[1])
+        truths.append(set(item[start + cut : end].tolist()))
+        if i % 256 == 0:
+            run.checkpoint(0.6 + 0.4 * i / len(held.users), "measuring on held-out users")
+    return personalize_metrics(ranked, truths, n_items)

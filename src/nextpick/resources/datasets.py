@@ -1,0 +1,77 @@
+"""Datasets: what an import adds, what a schema update may change.
+
+``internal`` of a dataset: ``dir``, its directory; ``parts``, names of the immutable parts in it, oldest first;
+``rows``. Source: developer guide, "Importing data", "Replacing a dataset's schema".
+"""
+
+from typing import Any
+
+from nextpick.data.avro import Schema
+from nextpick.errors import InvalidInput, ResourceInUse
+from nextpick.resources import lifecycle
+from nextpick.resources.kinds import DATASET_IMPORT_JOB, SOLUTION
+from nextpick.store.records import Resource, Transaction
+
+
+def check_import_mode(tx: Transaction, dataset: Resource, mode: str) -> None:
+    """Raise InvalidInput when a dataset's first import would not be FULL."""
+    if mode == "INCREMENTAL" and not tx.find(
+        DATASET_IMPORT_JOB.arn_kind, parent=dataset.arn, status=(lifecycle.ACTIVE,)
+    ):
+        raise InvalidInput(f"{dataset.arn} has no bulk data yet; the first import must have importMode FULL.")
+
+
+def commit_import(
+    tx: Transaction, job_resource: Resource, now: float, *, part: str, rows: int, latest: int | None
+) -> None:
+    """Make an imported part the dataset's data (FULL) or add it (INCREMENTAL), and the job ACTIVE."""
+    dataset = tx.get(job_resource.parent or "")
+    if dataset is None or dataset.deleted_at is not None:
+        lifecycle.move(tx, job_resource, lifecycle.CREATE_FAILED, now, "The dataset was deleted during the import.")
+        return
+    full = job_resource.body["importMode"] == "FULL"
+    parts = [] if full else list(dataset.internal["parts"])
+    dataset.internal = {
+        **dataset.internal,
+        "parts": [*parts, part],
+        "rows": rows + (0 if full else dataset.internal.get("rows", 0)),
+        "latest": max(latest or 0, 0 if full else dataset.internal.get("latest", 0)),
+    }
+    dataset.updated_at = now
+    tx.save(dataset)
+    lifecycle.move(tx, job_resource, lifecycle.ACTIVE, now)
+
+
+def update_schema(
+    tx: Transaction, dataset: Resource, schema_arn: str, old: Schema, new: Schema, now: float
+) -> None:
+    """Give a dataset a schema that only adds columns; existing solutions leave the new ones out of training.
+
+    Raises InvalidInput naming the column that was changed, removed, or added without null.
+    """
+    lifecycle.require_active(dataset, "UpdateDataset")
+    if dataset.body["datasetType"] not in ("ITEMS", "USERS"):
+        raise InvalidInput(f"{dataset.arn} is of type {dataset.body['datasetType']}; only Items and Users can be updated.")
+    for field in old.fields:
+        if new.field(field.name) != field:
+            raise InvalidInput(f"The new schema must keep the field {field.name} of {dataset.body['schemaArn']} unchanged.")
+    added = [f for f in new.fields if old.field(f.name) is None]
+    for field in added:
+        if not field.nullable:
+            raise InvalidInput(f"The new field {field.name} must allow null.")
+    if tx.find(DATASET_IMPORT_JOB.arn_kind, parent=dataset.arn, status=lifecycle.UNSETTLED):
+        raise ResourceInUse(f"{dataset.arn} has an import that has not ended.")
+    update: dict[str, Any] = {
+        "schemaArn": schema_arn,
+        "status": lifecycle.ACTIVE,
+        "creationDateTime": now,
+        "lastUpdatedDateTime": now,
+    }
+    dataset.body = {**dataset.body, "schemaArn": schema_arn, "latestDatasetUpdate": update}
+    dataset.updated_at = now
+    tx.save(dataset)
+    for solution in tx.find(SOLUTION.arn_kind, parent=dataset.parent):
+        excluded = solution.internal.get("excluded", {})
+        columns = [*excluded.get(dataset.body["datasetType"], []), *(f.name for f in added)]
+        solution.internal = {**solution.internal, "excluded": {**excluded, dataset.body["datasetType"]: columns}}
+        tx.save(solution)

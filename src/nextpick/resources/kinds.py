@@ -1,0 +1,64 @@
+"""The kinds of resource, and what is uniform about them.
+
+Names follow the service model: operation ``DatasetGroup`` gives the members ``datasetGroup``,
+``datasetGroupArn``, the list key ``datasetGroups`` and the ARN kind ``dataset-group``.
+"""
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """One kind of resource."""
+
+    arn_kind: str
+    operation: str
+    parent: str | None = None  # member that names the parent, also the filter of List
+    named_by: str = "name"
+    is_deletable: bool = True
+    has_status: bool = True
+
+    @property
+    def member(self) -> str:
+        """The wrapper key of Describe: ``datasetGroup``."""
+        return self.operation[0].lower() + self.operation[1:]
+
+    @property
+    def arn_member(self) -> str:
+        """The member that holds the resource's own ARN."""
+        return self.member + "Arn"
+
+    @property
+    def plural(self) -> str:
+        """The key of List's answer."""
+        return self.member + "s"
+
+    @property
+    def words(self) -> str:
+        """The kind in words, for messages: ``dataset group``."""
+        return self.arn_kind.replace("-", " ")
+
+
+SCHEMA = Kind("schema", "Schema", has_status=False)
+DATASET_GROUP = Kind("dataset-group", "DatasetGroup")
+DATASET = Kind("dataset", "Dataset", "datasetGroupArn")
+DATASET_IMPORT_JOB = Kind(
+    "dataset-import-job", "DatasetImportJob", "datasetArn", named_by="jobName", is_deletable=False
+)
+EVENT_TRACKER = Kind("event-tracker", "EventTracker", "datasetGroupArn")
+SOLUTION = Kind("solution", "Solution", "datasetGroupArn")
+SOLUTION_VERSION = Kind("solution-version", "SolutionVersion", "solutionArn", is_deletable=False)
+CAMPAIGN = Kind("campaign", "Campaign", "solutionArn")
+
+KINDS = {
+    kind.arn_kind: kind
+    for kind in (
+        SCHEMA,
+        DATASET_GROUP,
+        DATASET,
+        DATASET_IMPORT_JOB,
+        EVENT_TRACKER,
+        SOLUTION,
+        SOLUTION_VERSION,
+        CAMPAIGN,
+    )
+}

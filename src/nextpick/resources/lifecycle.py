@@ -1,0 +1,134 @@
+"""A resource's life: created, moved from status to status, deleted. The only writer of a status.
+
+Statuses and their order: developer guide, the Describe operations of each resource; a deleted resource stays
+describable until it was described once or ``tombstone_s`` have passed, since clients poll for its end.
+"""
+
+import uuid
+from typing import Any
+
+from nextpick.errors import ResourceAlreadyExists, ResourceInUse, ResourceNotFound
+from nextpick.names import parse_arn, resource_arn
+from nextpick.resources.kinds import DATASET_GROUP, SOLUTION, SOLUTION_VERSION, Kind
+from nextpick.store.records import Job, Resource, Transaction
+
+CREATE_PENDING = "CREATE PENDING"
+CREATE_IN_PROGRESS = "CREATE IN_PROGRESS"
+CREATE_STOPPING = "CREATE STOPPING"
+CREATE_STOPPED = "CREATE STOPPED"
+CREATE_FAILED = "CREATE FAILED"
+ACTIVE = "ACTIVE"
+
+UNSETTLED = (CREATE_PENDING, CREATE_IN_PROGRESS, CREATE_STOPPING)
+
+_NEXT = {
+    CREATE_PENDING: {CREATE_IN_PROGRESS, CREATE_STOPPED, CREATE_FAILED},
+    CREATE_IN_PROGRESS: {ACTIVE, CREATE_FAILED, CREATE_STOPPING},
+    CREATE_STOPPING: {CREATE_STOPPED, CREATE_FAILED},
+    CREATE_STOPPED: set(),
+    CREATE_FAILED: set(),
+    ACTIVE: set(),
+}
+
+
+def create(
+    tx: Transaction,
+    kind: Kind,
+    *,
+    account: str,
+    region: str,
+    name: str,
+    body: dict[str, Any],
+    now: float,
+    path: str | None = None,
+    parent: str | None = None,
+    internal: dict[str, Any] | None = None,
+    job: str | None = None,
+) -> Resource:
+    """Insert a resource: CREATE PENDING with its ``job`` queued, or ACTIVE at once when it needs none.
+
+    Raises ResourceAlreadyExists when the ARN is taken.
+    """
+    arn_kind = SOLUTION.arn_kind if kind is SOLUTION_VERSION else kind.arn_kind
+    arn = resource_arn(region, account, arn_kind, path or name)
+    taken = tx.get(arn)
+    if taken is not None and taken.deleted_at is None:
+        raise ResourceAlreadyExists(f"Another {kind.words} with Arn {arn} already exists.")
+    status = None if not kind.has_status else CREATE_PENDING if job else ACTIVE
+    resource = Resource(
+        arn=arn,
+        account=account,
+        region=region,
+        kind=kind.arn_kind,
+        name=name,
+        parent=parent,
+        status=status,
+        body=body,
+        internal=internal or {},
+        created_at=now,
+        updated_at=now,
+    )
+    tx.insert(resource)
+    if job:
+        queue_job(tx, job, resource, now)
+    return resource
+
+
+def queue_job(tx: Transaction, kind: str, resource: Resource, now: float) -> Job:
+    """Queue work for a resource."""
+    job = Job(
+        id=uuid.uuid4().hex,
+        account=resource.account,
+        region=resource.region,
+        kind=kind,
+        arn=resource.arn,
+        created_at=now,
+    )
+    tx.add_job(job)
+    return job
+
+
+def get(tx: Transaction, kind: Kind, arn: str, *, account: str, region: str) -> Resource:
+    """Return a live resource of the caller; raises ResourceNotFound."""
+    resource = tx.get(arn)
+    if (
+        resource is None
+        or resource.deleted_at is not None
+        or resource.kind != kind.arn_kind
+        or (resource.account, resource.region) != (account, region)
+    ):
+        raise ResourceNotFound(f"Resource Arn {arn} does not exist.")
+    return resource
+
+
+def require_active(resource: Resource, purpose: str) -> None:
+    """Raise ResourceInUse unless the resource is ACTIVE; ``purpose`` says what needs it."""
+    if resource.status != ACTIVE:
+        raise ResourceInUse(f"{resource.arn} is {resource.status}; {purpose} needs it ACTIVE.")
+
+
+def move(
+    tx: Transaction, resource: Resource, status: str, now: float, reason: str | None = None
+) -> None:
+    """Give a resource its next status; raises ValueError for one that cannot follow."""
+    if status not in _NEXT[resource.status or ""]:
+        raise ValueError(f"{resource.arn} cannot go from {resource.status} to {status}")
+    resource.status = status
+    resource.updated_at = now
+    if reason is not None:
+        resource.body = {**resource.body, "failureReason": reason}
+    tx.save(resource)
+
+
+def bury(tx: Transaction, resource: Resource, now: float) -> None:
+    """Mark a resource deleted: its name is free, but Describe still finds it for a moment."""
+    resource.status = "DELETE PENDING" if resource.kind == DATASET_GROUP.arn_kind else "DELETE IN_PROGRESS"
+    resource.deleted_at = now
+    resource.updated_at = now
+    tx.save(resource)
+
+
+def is_own_kind(arn: str, kind: Kind) -> bool:
+    """Tell whether an ARN has the shape of this kind of resource."""
+    parts = parse_arn(arn)
+    return parts is not None and parts.service == "personalize" and parts.kind == kind.arn_kind

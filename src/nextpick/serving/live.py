@@ -1,0 +1,85 @@
+"""Live tails: the events that a version's snapshot has not folded in, by user, from every worker's log file."""
+
+from typing import NamedTuple, Protocol
+
+from nextpick.store.log import EventRow
+
+Positions = dict[str, int]
+
+
+class Reader(Protocol):
+    """What is read from; ``store.log.LogReader`` is one."""
+
+    def changed(self) -> bool: ...
+
+    def poll(self, since: Positions) -> list[tuple[str, int, EventRow]]: ...
+
+    def rewind(self) -> None: ...
+
+
+class Event(NamedTuple):
+    """One event of a tail. ``time`` in seconds since 1970."""
+
+    file: str
+    seq: int
+    time: int
+    item: str
+
+
+class Tails:
+    """Events by (dataset group, user or session), in memory, from the oldest position that is in use on.
+
+    A session's events without a user become the user's as soon as an event of that session names one.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._floor: Positions | None = None
+        self._since: Positions = {}
+        self._events: dict[tuple[str, str], list[Event]] = {}
+
+    def cover(self, positions: Positions) -> None:
+        """See that every event after ``positions`` is known; reads the log again when it was not."""
+        if self._floor is None:
+            self._restart(dict(positions))
+        elif any(position < self._floor.get(file, 0) for file, position in positions.items()) or any(
+            file not in positions and floor for file, floor in self._floor.items()
+        ):
+            self._restart({file: min(floor, positions.get(file, 0)) for file, floor in self._floor.items()})
+
+    def trim(self, floor: Positions) -> None:
+        """Forget the events up to ``floor``, which no version in use needs any more."""
+        self._floor = dict(floor)
+        kept = {
+            key: [e for e in events if e.seq > floor.get(e.file, 0)] for key, events in self._events.items()
+        }
+        self._events = {key: events for key, events in kept.items() if events}
+
+    def of(self, group: str, user: str, positions: Positions) -> list[Event]:
+        """Return a user's (or session's) events after ``positions``, in order of time, then of arrival."""
+        if self._reader.changed():
+            self._read()
+        events = self._events.get((group, user))
+        if not events:
+            return []
+        newer = [event for event in events if event.seq > positions.get(event.file, 0)]
+        newer.sort(key=lambda event: event.time)
+        return newer
+
+    def _restart(self, floor: Positions) -> None:
+        self._floor, self._since, self._events = floor, dict(floor), {}
+        self._reader.rewind()
+        self._read()
+
+    def _read(self) -> None:
+        for file, seq, row in self._reader.poll(self._since):
+            self._since[file] = seq
+            if row.user is not None and (row.group, row.session) in self._events:
+                self._take_over(row.group, row.session, row.user)
+            if row.item is not None:
+                key = (row.group, row.session if row.user is None else row.user)
+                self._events.setdefault(key, []).append(Event(file, seq, row.time, row.item))
+
+    def _take_over(self, group: str, session: str, user: str) -> None:
+        if session != user:
+            self._events.setdefault((group, user), []).extend(self._events.pop((group, session)))

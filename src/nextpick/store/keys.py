@@ -1,0 +1,83 @@
+"""The ``credentials`` file: access keys in AWS profile format, and the account each belongs to.
+
+An operator adds keys by adding profiles; the account is the profile's ``nextpick_account`` (12 digits).
+"""
+
+import configparser
+import os
+import secrets
+import string
+from pathlib import Path
+from typing import NamedTuple
+
+_ALPHABET = string.ascii_uppercase + "234567"
+
+
+class KeyPair(NamedTuple):
+    """An access key, its secret, and the account it belongs to."""
+
+    access_key: str
+    secret: str
+    account: str
+
+
+class KeyFile:
+    """Looks keys up, reading the file again when it has changed."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._keys: dict[str, KeyPair] = {}
+
+    def find(self, access_key: str) -> KeyPair | None:
+        """Return the key pair of an access key, or None."""
+        stat = self._path.stat()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if stamp != self._stamp:
+            self._keys = {pair.access_key: pair for pair in read(self._path)}
+            self._stamp = stamp
+        return self._keys.get(access_key)
+
+
+def read(path: Path) -> list[KeyPair]:
+    """Return the key pairs of a credentials file, the administrator's first.
+
+    Raises ValueError naming the profile in which something is missing.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(path)
+    pairs = []
+    for profile in parser.sections():
+        section = parser[profile]
+        try:
+            pair = KeyPair(
+                section["aws_access_key_id"], section["aws_secret_access_key"], section["nextpick_account"]
+            )
+        except KeyError as missing:
+            raise ValueError(f"{path}: profile {profile} has no {missing.args[0]}") from None
+        if not (len(pair.account) == 12 and pair.account.isdigit()):
+            raise ValueError(f"{path}: nextpick_account of profile {profile} is not 12 digits")
+        pairs.append(pair)
+    return pairs
+
+
+def ensure_administrator(path: Path, account: str) -> KeyPair:
+    """Return the first key of the file, making the file with a new administrator key when there is none."""
+    if path.exists():
+        pairs = read(path)
+        if pairs:
+            return pairs[0]
+    access_key = "AKIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
+    pair = KeyPair(access_key, secrets.token_urlsafe(30), account)
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(
+            f"[default]\naws_access_key_id = {pair.access_key}\n"
+            f"aws_secret_access_key = {pair.secret}\nnextpick_account = {pair.account}\n"
+        )
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(path)
+    return pair

@@ -1,0 +1,231 @@
+"""The event log: one SQLite file per writer, durable before the caller is answered.
+
+Each HTTP worker is the only writer of its own file (WAL, synchronous=FULL) and commits in a thread of its own:
+a commit takes everything that was queued while the last one ran. After a commit the writer bumps a counter in a
+small memory-mapped page beside the file, so that a reader learns in a microsecond whether there is news.
+"""
+
+import asyncio
+import json
+import mmap
+import os
+import queue
+import sqlite3
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from nextpick.errors import ServiceUnavailable
+
+_SCHEMA = """CREATE TABLE IF NOT EXISTS event (
+    seq INTEGER PRIMARY KEY, dataset_group TEXT NOT NULL, user TEXT, session TEXT NOT NULL, item TEXT,
+    event_type TEXT NOT NULL, event_value REAL, time INTEGER NOT NULL, event_id TEXT NOT NULL, properties TEXT,
+    recommendation_id TEXT, impression TEXT, source TEXT)"""
+_COLUMNS = (
+    "dataset_group, user, session, item, event_type, event_value, time, event_id, properties, "
+    "recommendation_id, impression, source"
+)
+_INSERT = f"INSERT INTO event ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"
+_COUNTER = struct.Struct("<Q")
+_MOST_AT_ONCE = 512  # calls in one commit
+
+
+class EventRow(NamedTuple):
+    """One event as it was sent. ``time`` in seconds since 1970; ``group`` is the dataset group's ARN."""
+
+    group: str
+    user: str | None
+    session: str
+    item: str | None
+    event_type: str
+    event_value: float | None
+    time: int
+    event_id: str
+    properties: str | None = None
+    recommendation_id: str | None = None
+    impression: tuple[str, ...] | None = None
+    source: str | None = None
+
+
+class LogWriter:
+    """The only writer of ``directory/name.db``."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._path = directory / f"{name}.db"
+        self._connection = _open_for_writing(self._path)
+        self._page = _map_counter(directory / f"{name}.count")
+        self._bump()
+        self._queue: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=f"log {name}", daemon=True)
+        self._thread.start()
+
+    async def append(self, rows: list[EventRow]) -> None:
+        """Return when the rows are on disk; raises ServiceUnavailable when they cannot be written."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        self._queue.put((rows, loop, done))
+        await done
+
+    def close(self) -> None:
+        """Write what is queued, then close."""
+        self._queue.put(None)
+        self._thread.join()
+        self._connection.close()
+        self._page.close()
+
+    def _work(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while len(batch) < _MOST_AT_ONCE and not self._queue.empty():
+                batch.append(self._queue.get())
+            calls = [call for call in batch if call is not None]
+            if calls:
+                error = self._commit([_record(row) for rows, _, _ in calls for row in rows])
+                by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future]] = {}
+                for _, loop, done in calls:
+                    by_loop.setdefault(loop, []).append(done)
+                for loop, waiting in by_loop.items():
+                    if not loop.is_closed():
+                        loop.call_soon_threadsafe(_resolve, waiting, error)
+            if len(calls) < len(batch):
+                return
+
+    def _commit(self, records: list[tuple]) -> Exception | None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.executemany(_INSERT, records)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            return ServiceUnavailable(f"The event could not be written to disk: {error}.")
+        self._bump()
+        return None
+
+    def _bump(self) -> None:
+        (count,) = _COUNTER.unpack_from(self._page)
+        _COUNTER.pack_into(self._page, 0, count + 1)
+
+
+class LogReader:
+    """Reads what is new in every writer's file."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._pages: dict[str, mmap.mmap] = {}
+        self._counts: dict[str, int] = {}
+        self._connections: dict[str, sqlite3.Connection] = {}
+        self._listed = -1
+
+    def changed(self) -> bool:
+        """Tell whether any file may have rows that ``poll`` has not returned (a microsecond)."""
+        mtime = os.stat(self._directory).st_mtime_ns
+        if mtime != self._listed:
+            return True
+        return any(_COUNTER.unpack_from(page)[0] != self._counts[name] for name, page in self._pages.items())
+
+    def poll(self, since: dict[str, int]) -> list[tuple[str, int, EventRow]]:
+        """Return (file, seq, row) of all rows after ``since`` (seq by file), each file's in order."""
+        mtime = os.stat(self._directory).st_mtime_ns
+        if mtime != self._listed:
+            for path in sorted(self._directory.glob("*.count")):
+                if path.stem not in self._pages:
+                    self._pages[path.stem] = _map_counter(path)
+                    self._counts[path.stem] = -1
+            self._listed = mtime
+        found = []
+        for name, page in self._pages.items():
+            (count,) = _COUNTER.unpack_from(page)
+            if count == self._counts[name]:
+                continue
+            connection = self._connections.get(name)
+            if connection is None:
+                connection = self._connections[name] = _open_for_reading(self._directory / f"{name}.db")
+            query = f"SELECT seq, {_COLUMNS} FROM event WHERE seq > ? ORDER BY seq"
+            found += [(name, record[0], _row(record[1:])) for record in connection.execute(query, (since.get(name, 0),))]
+            self._counts[name] = count
+        return found
+
+    def rewind(self) -> None:
+        """Let the next ``poll`` look into every file again."""
+        self._counts = dict.fromkeys(self._counts, -1)
+
+    def close(self) -> None:
+        """Close files and pages."""
+        for connection in self._connections.values():
+            connection.close()
+        for page in self._pages.values():
+            page.close()
+
+
+def positions(directory: Path) -> dict[str, int]:
+    """Return the newest seq of each file: what a snapshot made now has folded in."""
+    found = {}
+    for path in sorted(directory.glob("*.db")):
+        with closing(_open_for_reading(path)) as connection:
+            found[path.stem] = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0]
+    return found
+
+
+def read_group(directory: Path, group: str, upto: dict[str, int]) -> Iterator[EventRow]:
+    """Yield the events of a dataset group up to a position, file by file in the order they were written."""
+    for name, last in sorted(upto.items()):
+        with closing(_open_for_reading(directory / f"{name}.db")) as connection:
+            query = f"SELECT {_COLUMNS} FROM event WHERE dataset_group = ? AND seq <= ? ORDER BY seq"
+            for record in connection.execute(query, (group, last)):
+                yield _row(record)
+
+
+def has_events(directory: Path, group: str, after: dict[str, int]) -> bool:
+    """Tell whether a dataset group has events after a position."""
+    for path in sorted(directory.glob("*.db")):
+        with closing(_open_for_reading(path)) as connection:
+            query = "SELECT 1 FROM event WHERE seq > ? AND dataset_group = ? LIMIT 1"
+            if connection.execute(query, (after.get(path.stem, 0), group)).fetchone():
+                return True
+    return False
+
+
+def _open_for_writing(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(_SCHEMA)
+    return connection
+
+
+def _open_for_reading(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30)
+
+
+def _map_counter(path: Path) -> mmap.mmap:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if os.fstat(fd).st_size < _COUNTER.size:
+            os.ftruncate(fd, _COUNTER.size)
+        return mmap.mmap(fd, _COUNTER.size)
+    finally:
+        os.close(fd)
+
+
+def _record(row: EventRow) -> tuple:
+    return (*row[:10], json.dumps(row.impression) if row.impression else None, row.source)
+
+
+def _row(record: tuple) -> EventRow:
+    impression = tuple(json.loads(record[10])) if record[10] else None
+    return EventRow(*record[:10], impression, record[11])
+
+
+def _resolve(waiting: list[asyncio.Future], error: Exception | None) -> None:
+    for done in waiting:
+        if done.done():
+            continue
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)

@@ -1,0 +1,49 @@
+"""The table that joins the wire to the handlers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+
+class Call(NamedTuple):
+    """Who calls, from where, and what: the account belongs to the access key, the region to the signature."""
+
+    account: str
+    region: str
+    access_key: str
+    request_id: str
+    operation: str
+
+
+class Key(NamedTuple):
+    """An access key pair and the account it belongs to (12 digits)."""
+
+    access_key: str
+    secret: str
+    account: str
+
+
+class Unsettled(NamedTuple):
+    """An answer that is about to change: the server asks the handler again until it returns anything else,
+    or until ``wait_s`` seconds have passed since the first call, and then sends the newest answer."""
+
+    answer: dict
+    wait_s: float
+
+
+class Route(NamedTuple):
+    """How one operation is served.
+
+    ``handler(call, request)`` returns a dict, bytes (sent as they are), None (no body), an Unsettled, or an
+    awaitable of one of these; it raises ``errors.ServiceError``. ``request`` is the validated dict, or, where
+    ``struct`` is given, that msgspec Struct. ``inline`` handlers run on the event loop and must not block;
+    the others run in a pool of threads.
+    """
+
+    handler: Callable[[Call, Any], Any]
+    struct: type | None = None
+    inline: bool = False
+
+
+SERVICES = ("personalize", "personalize-runtime", "personalize-events", "nextpick")
+
+Routes = Mapping[tuple[str, str], Route]

@@ -1,0 +1,143 @@
+"""Real botocore clients of an application in this process: everything but the network."""
+
+import asyncio
+import io
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import botocore.session
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.config import Config
+
+from nextpick.wire.server import ASGIApp
+from nextpick.wire.shapes import models_dir
+
+ENDPOINT = "http://nextpick.local"
+
+_making = threading.Lock()  # botocore's sessions and loaders are not thread-safe; its clients are
+
+
+def client(
+    app: ASGIApp,
+    loop: asyncio.AbstractEventLoop,
+    service: str,
+    *,
+    region: str,
+    access_key: str,
+    secret: str,
+    **config: Any,
+) -> Any:
+    """Return a client of ``service`` ("personalize", …, or "nextpick") that calls ``app`` on ``loop``.
+
+    The loop runs in another thread. ``config`` are fields of ``botocore.config.Config``. Nothing is read from
+    AWS_* variables or configuration files. The client may be used by many threads.
+    """
+    settings = {"retries": {"total_max_attempts": 1, "mode": "legacy"}, **config}
+    with _making:
+        made = _session().create_client(
+            service,
+            region_name=region,
+            endpoint_url=ENDPOINT,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret,
+            config=Config(**settings),
+        )
+    made.meta.events.register("before-send", _sender(app, loop))  # pyright: ignore[reportArgumentType]
+    return made
+
+
+def _session() -> botocore.session.Session:
+    nothing = {
+        "profile": (None, None, None, None),
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    session = botocore.session.Session(session_vars=nothing)
+    session.get_component("data_loader").search_paths.append(str(models_dir()))
+    return session
+
+
+def _sender(app: ASGIApp, loop: asyncio.AbstractEventLoop) -> Callable[..., AWSResponse]:
+    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        if asyncio._get_running_loop() is loop:
+            raise RuntimeError("the client would block the event loop that it waits for")
+        call = _call(app, request.method, request.url, _headers(request), _body(request.body))
+        status, headers, body = asyncio.run_coroutine_threadsafe(call, loop).result()
+        return AWSResponse(request.url, status, HTTPHeaders.from_dict(headers), _Raw(body))
+
+    return send
+
+
+class _Raw(io.BytesIO):
+    """A body as urllib3 gives it."""
+
+    def stream(self, amt: int = 65536, **_: Any) -> Iterator[bytes]:
+        while piece := self.read(amt):
+            yield piece
+
+
+def _headers(request: AWSPreparedRequest) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (name.lower().encode("latin-1"), value if isinstance(value, bytes) else str(value).encode("latin-1"))
+        for name, value in request.headers.items()
+    ]
+    if not any(name == b"host" for name, _ in headers):
+        headers.append((b"host", urlsplit(request.url).netloc.encode()))
+    return headers
+
+
+def _body(body: Any) -> bytes:
+    if body is None:
+        return b""
+    if hasattr(body, "read"):
+        body = body.read()
+    return body.encode() if isinstance(body, str) else bytes(body)
+
+
+async def _call(
+    app: ASGIApp, method: str, url: str, headers: list[tuple[bytes, bytes]], body: bytes
+) -> tuple[int, dict[str, str], bytes]:
+    """Return the status, the headers and the body that the application answers."""
+    parts = urlsplit(url)
+    path = parts.path or "/"
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": parts.scheme,
+        "path": unquote(path),
+        "raw_path": path.encode("ascii"),
+        "query_string": parts.query.encode("ascii"),
+        "root_path": "",
+        "headers": headers,
+        "client": ("127.0.0.1", 0),
+        "server": (parts.hostname, parts.port or 80),
+        "state": {},
+    }
+    unread = [body]
+    answered = asyncio.Event()
+    start: dict[str, Any] = {}
+    pieces: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        if unread:
+            return {"type": "http.request", "body": unread.pop(), "more_body": False}
+        await answered.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            start.update(message)
+        else:
+            pieces.append(message.get("body", b""))
+            if not message.get("more_body"):
+                answered.set()
+
+    await app(scope, receive, send)
+    answer_headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in start["headers"]}
+    return start["status"], answer_headers, b"".join(pieces)

@@ -1,0 +1,372 @@
+"""The ASGI application that speaks the AWS wire: reads, verifies, dispatches, answers."""
+
+import asyncio
+import inspect
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from nextpick.clock import Clock
+from nextpick.errors import (
+    AccessDenied,
+    InternalFailure,
+    RequestEntityTooLarge,
+    RequestTimeout,
+    ServiceError,
+    UnknownOperation,
+    UnsupportedMediaType,
+)
+from nextpick.names import request_id as new_request_id
+from nextpick.settings import Settings
+from nextpick.wire.body import encode
+from nextpick.wire.deadline import Deadline
+from nextpick.wire.dispatch import SERVICES, Call, Key, Routes, Unsettled
+from nextpick.wire.protocol import (
+    SIGNING_NAMES,
+    Endpoint,
+    ForeignService,
+    claimed_service,
+    endpoints,
+    find_target,
+    is_json,
+    not_implemented,
+    status_of,
+    write_error,
+)
+from nextpick.wire.shapes import service
+from nextpick.wire.sigv4 import Headers, Verifier, header_map, read_credential
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+STOPPING = "nextpick.stopping"  # in the lifespan state: an asyncio.Event, set when the server begins to stop
+
+_THREADS = 16
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.03, 0.1
+
+_log = logging.getLogger("nextpick.wire")
+
+
+def asgi_app(
+    routes: Routes,
+    find_key: Callable[[str], Key | None],
+    settings: Settings,
+    clock: Clock,
+    mounts: Mapping[str, ASGIApp] | None = None,
+    auth: bool = True,
+) -> ASGIApp:
+    """Return the application that serves ``routes``, on one event loop.
+
+    ``find_key(access_key)`` is asked at each request, on the event loop: it must be quick. ``mounts`` are
+    other applications by path prefix, the longest wins; they see the path whole, and get no lifespan events.
+    With ``auth=False`` nothing is verified, and only requests to a loopback Host and without a foreign Origin
+    are served. Raises ValueError for a route whose operation no service model has.
+    """
+    return _App(routes, find_key, settings, clock, mounts or {}, auth)
+
+
+class _Gone(Exception):
+    """The client went away."""
+
+
+class _Refused(ServiceError):
+    """An error with a code of its own status, for what is no operation at all."""
+
+    code = UnknownOperation.code
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Caller(NamedTuple):
+    account: str
+    region: str
+    access_key: str
+
+
+class _App:
+    def __init__(
+        self,
+        routes: Routes,
+        find_key: Callable[[str], Key | None],
+        settings: Settings,
+        clock: Clock,
+        mounts: Mapping[str, ASGIApp],
+        auth: bool,
+    ) -> None:
+        self.endpoints = endpoints(routes)
+        self.find_key = find_key
+        self.settings = settings
+        self.auth = auth
+        self.verifier = Verifier(find_key, clock, settings.clock_skew_s)
+        self.mounts = sorted(mounts.items(), key=lambda mount: -len(mount[0]))
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-api")
+        self.deadline = Deadline(settings.body_timeout_s)
+        self.stopping = asyncio.Event()
+        self.undeclared: set[tuple[str, str, str]] = set()
+        self.declarable = frozenset(code for name in SERVICES for code in service(name).statuses)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if scope["method"] == "POST" and (path == "/" or path in self.endpoints.by_path):
+                await self.post(scope, receive, send)
+            else:
+                await self.other(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self.lifespan(scope, receive, send)
+        elif mount := self.find_mount(scope["path"]):
+            await mount(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                if "state" in scope:
+                    scope["state"][STOPPING] = self.stopping
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self.stopping.set()
+                self.pool.shutdown(wait=False, cancel_futures=True)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def find_mount(self, path: str, root: bool = True) -> ASGIApp | None:
+        for prefix, app in self.mounts:
+            stem = prefix.rstrip("/")
+            if (root or stem) and (path == stem or path.startswith(stem + "/")):
+                return app
+        return None
+
+    async def other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve what calls no operation: a mount, another service's request, a wrong method or path."""
+        path, method = scope["path"], scope["method"]
+        values = header_map(scope["headers"])
+        claimed = claimed_service(values.get(b"authorization"), scope["query_string"])
+        # What is mounted at the root must not hide the answer to another service's requests.
+        mount = self.find_mount(path, root=claimed is None)
+        if mount is not None:
+            await mount(scope, receive, send)
+            return
+        request_id = new_request_id()
+        known = path == "/" or path in self.endpoints.by_path
+        if claimed is not None and claimed not in SIGNING_NAMES:
+            error: ServiceError = ForeignService(claimed)
+        elif known and method == "OPTIONS":
+            await _send(send, 204, [(b"allow", b"OPTIONS, POST")], b"", request_id)
+            return
+        elif known:
+            error = _Refused(405, f"{path} is called by POST, not by {method}.")
+        else:
+            error = _Refused(404, f"There is nothing at {path[:200]}.")
+        allow = [(b"allow", b"OPTIONS, POST")] if known else []
+        await self.fail(send, error, request_id, None, values, allow)
+
+    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a call of an operation."""
+        request_id = new_request_id()
+        values = header_map(scope["headers"])
+        endpoint = self.endpoints.by_path.get(scope["path"])
+        try:
+            body = await self.read_body(receive, values)
+            caller = self.find_caller(scope, values, body)
+            if endpoint is None:
+                endpoint = find_target(self.endpoints, values.get(b"x-amz-target"))
+            if not is_json(values.get(b"content-type")):
+                raise UnsupportedMediaType(f"The content type must be {endpoint.content_type.decode()}.")
+            answer = await self.answer(endpoint, Call(*caller, request_id, endpoint.operation), body, receive)
+        except ServiceError as error:
+            await self.fail(send, error, request_id, endpoint, values)
+        except _Gone:
+            return
+        except Exception:
+            operation = endpoint.operation if endpoint else scope["path"]
+            _log.exception("request %s: %s failed", request_id, operation)
+            await self.fail(send, InternalFailure(), request_id, endpoint, values)
+        else:
+            await _send(send, 200, [(b"content-type", endpoint.content_type)], answer, request_id)
+
+    async def read_body(self, receive: Receive, values: Headers) -> bytes:
+        """Return the body. Raises RequestEntityTooLarge, RequestTimeout, or _Gone."""
+        limit = self.settings.max_body_bytes
+        too_large = RequestEntityTooLarge(f"The request body is larger than {limit} bytes.")
+        length = values.get(b"content-length")
+        if length is not None and length.isdigit() and (len(length) > 18 or int(length) > limit):
+            raise too_large
+        body, more = b"", True
+        pieces = []
+        size = 0
+        while more:
+            try:
+                message = await self.deadline.wait(receive())
+            except TimeoutError:
+                raise RequestTimeout(
+                    f"No more of the request body arrived within {self.settings.body_timeout_s:g} seconds."
+                ) from None
+            if message["type"] != "http.request":
+                raise _Gone
+            body, more = message.get("body", b""), message.get("more_body", False)
+            size += len(body)
+            if size > limit:
+                raise too_large
+            if more or pieces:
+                pieces.append(body)
+        return b"".join(pieces) if pieces else body
+
+    def find_caller(self, scope: Scope, values: Headers, body: bytes) -> _Caller:
+        """Return who calls. Raises what ``Verifier.verify`` does, ForeignService, or AccessDenied."""
+        authorization = values.get(b"authorization")
+        if not self.auth:
+            _refuse_foreign_page(values)
+            return self.trust(authorization)
+        try:
+            signer = self.verifier.verify(
+                scope["method"].encode(), scope["raw_path"], scope["query_string"], values, body
+            )
+        except ServiceError:
+            # A key that is not ours is to be expected where the request is for someone else.
+            self.refuse_foreign_service(claimed_service(authorization, scope["query_string"]))
+            raise
+        self.refuse_foreign_service(signer.service)
+        return _Caller(signer.key.account, signer.region, signer.key.access_key)
+
+    def trust(self, authorization: bytes | None) -> _Caller:
+        """Return who an unverified request says it is, or the settings' account and region."""
+        account, region, access_key = self.settings.account, self.settings.region, ""
+        if authorization:
+            try:
+                credential, _ = read_credential(authorization)
+            except ServiceError:
+                return _Caller(account, region, access_key)
+            self.refuse_foreign_service(credential.service)
+            region, access_key = credential.region, credential.access_key
+            if key := self.find_key(access_key):
+                account = key.account
+        return _Caller(account, region, access_key)
+
+    def refuse_foreign_service(self, name: str | None) -> None:
+        if name is not None and name not in SIGNING_NAMES:
+            raise ForeignService(name)
+
+    async def answer(self, endpoint: Endpoint, call: Call, body: bytes, receive: Receive) -> bytes:
+        """Return the body of the answer."""
+        route = endpoint.route
+        if route is None:
+            raise not_implemented(endpoint)
+        try:
+            if route.inline:
+                request = endpoint.read(body)
+                result = route.handler(call, request)
+            else:
+                loop = asyncio.get_running_loop()
+                request, result = await loop.run_in_executor(self.pool, _serve, endpoint, call, body)
+            if type(result) is bytes:
+                return result
+            if inspect.isawaitable(result):
+                result = await result
+            if isinstance(result, Unsettled):
+                result = await self.settle(route.handler, call, request, result, receive)
+        except ServiceError as error:
+            self.note_undeclared(endpoint, error, call)
+            raise
+        if result is None:
+            return b""
+        return result if isinstance(result, bytes) else encode(endpoint.service, endpoint.operation, result)
+
+    async def settle(
+        self, handler: Callable[[Call, Any], Any], call: Call, request: Any, result: Any, receive: Receive
+    ) -> Any:
+        """Ask the handler again until its answer is settled, the wait is over, or nobody waits any more."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        pause = _FIRST_PAUSE_S
+        gone = asyncio.ensure_future(receive())
+        stopping = asyncio.ensure_future(self.stopping.wait())
+        try:
+            while isinstance(result, Unsettled):
+                left = started + result.wait_s - loop.time()
+                if left <= 0 or stopping.done():
+                    return result.answer
+                if gone.done():
+                    raise _Gone
+                await asyncio.wait(
+                    (gone, stopping), timeout=min(pause, left), return_when=asyncio.FIRST_COMPLETED
+                )
+                pause = min(pause * 1.3, _LONGEST_PAUSE_S)
+                result = await loop.run_in_executor(self.pool, handler, call, request)
+                if inspect.isawaitable(result):
+                    result = await result
+            return result
+        finally:
+            gone.cancel()
+            stopping.cancel()
+
+    def note_undeclared(self, endpoint: Endpoint, error: ServiceError, call: Call) -> None:
+        """Log once an error that the model has but does not declare for the operation: a handler's bug."""
+        declared = service(endpoint.service).operations[endpoint.operation].errors
+        seen = (endpoint.service, endpoint.operation, error.code)
+        if error.code in self.declarable and error.code not in declared and seen not in self.undeclared:
+            self.undeclared.add(seen)
+            _log.warning(
+                "request %s: %s does not declare %s", call.request_id, endpoint.operation, error.code
+            )
+
+    async def fail(
+        self,
+        send: Send,
+        error: ServiceError,
+        request_id: str,
+        endpoint: Endpoint | None,
+        values: Headers,
+        headers: list[tuple[bytes, bytes]] | None = None,
+    ) -> None:
+        content_type, body = write_error(error, request_id, endpoint, values.get(b"content-type"))
+        headers = [
+            (b"content-type", content_type),
+            (b"x-amzn-errortype", error.code.encode()),
+            *(headers or ()),
+        ]
+        await _send(send, status_of(error, endpoint), headers, body, request_id)
+
+
+def _serve(endpoint: Endpoint, call: Call, body: bytes) -> tuple[Any, Any]:
+    """Return the request as the handler saw it, and what it returned."""
+    assert endpoint.route is not None
+    request = endpoint.read(body)
+    return request, endpoint.route.handler(call, request)
+
+
+async def _send(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes, request_id: str
+) -> None:
+    headers.append((b"x-amzn-requestid", request_id.encode()))
+    if status != 204:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _refuse_foreign_page(values: Headers) -> None:
+    """Without signatures, keep pages in browsers away: by DNS rebinding, or from another origin."""
+    host = values.get(b"host", b"").decode("latin-1")
+    if not _is_loopback(host):
+        raise AccessDenied(f"Without authentication only loopback hosts are served, not '{host[:200]}'.")
+    origin = values.get(b"origin")
+    if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
+        raise AccessDenied("Without authentication no requests of pages from another origin are served.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit("//" + host).hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,186 @@
+"""Solutions and their versions: trained, refused, stopped, measured, made by schedule."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+from conftest import Api, open_api
+from worlds import HEADER, Shop, checkerboard
+
+METRICS = {
+    "coverage",
+    "mean_reciprocal_rank_at_25",
+    "normalized_discounted_cumulative_gain_at_5",
+    "normalized_discounted_cumulative_gain_at_10",
+    "normalized_discounted_cumulative_gain_at_25",
+    "precision_at_5",
+    "precision_at_10",
+    "precision_at_25",
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop with data, shared by tests that only add solutions."""
+    api = open_api(tmp_path_factory.mktemp("training") / "home", count_quotas=False)
+    made = Shop(api)
+    assert made.imported(made.start_import("first", checkerboard()))["status"] == "ACTIVE"
+    yield made
+    api.library.close()
+
+
+def code(raised: pytest.ExceptionInfo[ClientError]) -> str:
+    return raised.value.response["Error"]["Code"]
+
+
+def test_a_version_is_trained_and_named_after_its_solution(shop: Shop) -> None:
+    solution = shop.solution("plain")
+    version = shop.trained(shop.train(solution))
+    assert re.fullmatch(re.escape(solution) + r"/[0-9a-f]{8}", version["solutionVersionArn"])
+    assert version["name"] == "plain/" + version["solutionVersionArn"].rpartition("/")[2]
+    assert (version["status"], version["trainingMode"], version["trainingType"]) == ("ACTIVE", "FULL", "MANUAL")
+    assert version["trainingHours"] >= 0
+    assert (version["performHPO"], version["performAutoML"]) == (False, False)
+    described = shop.api.personalize.describe_solution(solutionArn=solution)["solution"]
+    assert described["latestSolutionVersion"]["solutionVersionArn"] == version["solutionVersionArn"]
+    assert "solutionConfig" not in described
+
+
+def test_a_version_may_be_named(shop: Shop) -> None:
+    version = shop.trained(shop.train(shop.solution("named"), name="first"))
+    assert version["solutionVersionArn"].endswith(":solution/named/first")
+    with pytest.raises(ClientError) as raised:
+        shop.train(version["solutionArn"], name="first")
+    assert code(raised) == "ResourceAlreadyExistsException"
+
+
+def test_metrics_have_the_eight_keys_and_wait_for_the_end_of_training(shop: Shop) -> None:
+    version = shop.train(shop.solution("measured"))
+    with pytest.raises(ClientError) as raised:
+        shop.api.personalize.get_solution_metrics(solutionVersionArn=version)
+    assert code(raised) == "ResourceInUseException"
+    shop.trained(version)
+    metrics = shop.api.personalize.get_solution_metrics(solutionVersionArn=version)["metrics"]
+    assert set(metrics) == METRICS
+    assert all(0 <= value <= 1 for value in metrics.values())
+    assert metrics["normalized_discounted_cumulative_gain_at_25"] > 0.2
+
+
+def test_a_solution_needs_a_recipe_or_automl_and_not_both(shop: Shop) -> None:
+    create = shop.api.personalize.create_solution
+    recipe = "arn:aws:personalize:::recipe/aws-sims"
+    with pytest.raises(ClientError) as raised:
+        create(name="x", datasetGroupArn=shop.group)
+    assert code(raised) == "InvalidInputException"
+    with pytest.raises(ClientError) as raised:
+        create(name="x", datasetGroupArn=shop.group, recipeArn=recipe, performAutoML=True)
+    assert code(raised) == "InvalidInputException"
+    with pytest.raises(ClientError) as raised:
+        create(name="x", datasetGroupArn=shop.group, recipeArn="arn:aws:personalize:::recipe/no")
+    assert code(raised) == "ResourceNotFoundException"
+
+
+def test_automatic_training_is_on_unless_told(shop: Shop) -> None:
+    arn = shop.api.personalize.create_solution(
+        name="automatic", datasetGroupArn=shop.group, recipeArn="arn:aws:personalize:::recipe/aws-sims"
+    )["solutionArn"]
+    described = shop.api.personalize.describe_solution(solutionArn=arn)["solution"]
+    assert described["performAutoTraining"] is True
+    shop.api.personalize.update_solution(solutionArn=arn, performAutoTraining=False)
+    described = shop.api.personalize.describe_solution(solutionArn=arn)["solution"]
+    assert described["performAutoTraining"] is False
+    assert described["latestSolutionUpdate"]["status"] == "ACTIVE"
+
+
+def test_automl_tries_recipes_and_reports_the_best(shop: Shop) -> None:
+    arn = shop.api.personalize.create_solution(
+        name="automl", datasetGroupArn=shop.group, performAutoML=True, performAutoTraining=False
+    )["solutionArn"]
+    version = shop.trained(shop.train(arn))
+    assert version["recipeArn"] == "arn:aws:personalize:::recipe/aws-user-personalization"
+    described = shop.api.personalize.describe_solution(solutionArn=arn)["solution"]
+    assert described["autoMLResult"] == {"bestRecipeArn": version["recipeArn"]}
+
+
+def test_an_update_needs_a_full_version(shop: Shop) -> None:
+    solution = shop.solution("updated")
+    with pytest.raises(ClientError) as raised:
+        shop.train(solution, trainingMode="UPDATE")
+    assert code(raised) == "InvalidInputException"
+    shop.trained(shop.train(solution))
+    version = shop.trained(shop.train(solution, trainingMode="UPDATE"))
+    assert (version["status"], version["trainingMode"]) == ("ACTIVE", "UPDATE")
+
+
+def test_an_unknown_hyperparameter_is_named(shop: Shop) -> None:
+    with pytest.raises(ClientError) as raised:
+        shop.solution("hyper", solutionConfig={"algorithmHyperParameters": {"speed": "11"}})
+    assert code(raised) == "InvalidInputException"
+    assert "speed" in str(raised.value)
+
+
+def test_a_version_in_training_is_stopped_and_stays_described(shop: Shop) -> None:
+    version = shop.train(shop.solution("stopped"))
+    shop.api.personalize.stop_solution_version_creation(solutionVersionArn=version)
+    assert shop.trained(version)["status"] == "CREATE STOPPED"
+    with pytest.raises(ClientError) as raised:
+        shop.api.personalize.stop_solution_version_creation(solutionVersionArn=version)
+    assert code(raised) == "InvalidInputException"
+
+
+def test_a_running_training_stops_through_create_stopping(shop: Shop) -> None:
+    version = shop.train(shop.solution("stopping"))
+    personalize, deadline = shop.api.personalize, time.monotonic() + 30
+    while shop.api.nextpick.describe_job(resourceArn=version)["job"]["state"] == "QUEUED":
+        assert time.monotonic() < deadline
+    personalize.stop_solution_version_creation(solutionVersionArn=version)
+    statuses = [v["status"] for v in personalize.list_solution_versions(maxResults=100)["solutionVersions"]]
+    assert statuses[-1] in ("CREATE STOPPING", "CREATE STOPPED")
+    assert shop.trained(version)["status"] == "CREATE STOPPED"
+
+
+def test_twenty_four_users_are_too_few_and_the_reason_says_so(tmp_path: Path) -> None:
+    api = open_api(tmp_path / "home")
+    try:
+        shop = Shop(api)
+        rows = [f"u{i % 24},i{i % 50},{1_700_000_000 + i}\n" for i in range(1200)]
+        assert shop.imported(shop.start_import("few", HEADER + "".join(rows)))["status"] == "ACTIVE"
+        version = shop.trained(shop.train(shop.solution()))
+        assert version["status"] == "CREATE FAILED"
+        assert "Dataset has fewer than 25 users with at least 2 interactions each" in version["failureReason"]
+    finally:
+        api.library.close()
+
+
+def test_a_solution_is_trained_by_itself_when_nobody_does_it(tmp_path: Path) -> None:
+    api = open_api(tmp_path / "home", auto_training_delay_s=0.0)
+    try:
+        shop = Shop(api)
+        shop.imported(shop.start_import("first", checkerboard()))
+        solution = shop.solution(performAutoTraining=True)
+        deadline = time.monotonic() + 30
+        while not (made := api.personalize.list_solution_versions(solutionArn=solution)["solutionVersions"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        version = shop.trained(made[0]["solutionVersionArn"])
+        assert (version["status"], version["trainingType"]) == ("ACTIVE", "AUTOMATIC")
+    finally:
+        api.library.close()
+
+
+def test_recipes_are_listed_by_name_and_described(shop: Shop) -> None:
+    names = [recipe["name"] for recipe in shop.api.personalize.list_recipes()["recipes"]]
+    assert names == sorted(names)
+    for name in ("aws-user-personalization", "aws-user-personalization-v2", "aws-hrnn", "aws-popularity-count",
+                 "aws-sims", "aws-similar-items", "aws-personalized-ranking", "aws-personalized-ranking-v2"):  # fmt: skip
+        assert name in names
+    recipe = shop.api.personalize.describe_recipe(recipeArn="arn:aws:personalize:::recipe/aws-sims")["recipe"]
+    assert recipe["recipeType"] == "RELATED_ITEMS"
+    algorithm = shop.api.personalize.describe_algorithm(algorithmArn=recipe["algorithmArn"])["algorithm"]
+    assert algorithm["defaultHyperParameters"]["popularity_discount_factor"] == "0.5"
+    shop.api.personalize.describe_feature_transformation(
+        featureTransformationArn=recipe["featureTransformationArn"]
+    )

@@ -1,0 +1,68 @@
+"""Small worlds whose right answers are known."""
+
+from typing import Any
+
+from conftest import INTERACTIONS_SCHEMA, ROLE, Api
+
+HEADER = "USER_ID,ITEM_ID,TIMESTAMP\n"
+
+
+def checkerboard(users: int = 60, items: int = 40, per_user: int = 20) -> str:
+    """Return a CSV in which even users like even items and odd users odd ones, in a walk around the board."""
+    rows = []
+    for user in range(users):
+        for step in range(per_user):
+            item = (2 * (user // 2 * 7 + step) + user % 2) % items
+            rows.append(f"u{user},i{item},{1_700_000_000 + step * 60 + user}")
+    return HEADER + "\n".join(rows) + "\n"
+
+
+class Shop:
+    """A dataset group with an interactions dataset, and shorthand for what is done to it."""
+
+    def __init__(self, api: Api, name: str = "shop") -> None:
+        self.api, self.name = api, name
+        personalize = api.personalize
+        self.group = personalize.create_dataset_group(name=name)["datasetGroupArn"]
+        self.schema = personalize.create_schema(name=f"{name}-schema", schema=INTERACTIONS_SCHEMA)["schemaArn"]
+        self.dataset = personalize.create_dataset(
+            name="interactions", schemaArn=self.schema, datasetGroupArn=self.group, datasetType="Interactions"
+        )["datasetArn"]
+
+    def start_import(self, name: str, text: str | None = None, *, key: str | None = None, **more: Any) -> str:
+        """Start an import of a CSV text and return the job's ARN."""
+        key = key or f"{name}.csv"
+        location = self.api.put_object("data", key, text) if text is not None else f"s3://data/{key}"
+        return self.api.personalize.create_dataset_import_job(
+            jobName=name, datasetArn=self.dataset, dataSource={"dataLocation": location}, roleArn=ROLE, **more
+        )["datasetImportJobArn"]
+
+    def imported(self, arn: str) -> dict[str, Any]:
+        """Wait for an import and return it."""
+        return self.api.settle(lambda: self.api.personalize.describe_dataset_import_job(datasetImportJobArn=arn))
+
+    def solution(self, name: str = "s", recipe: str = "aws-user-personalization", **more: Any) -> str:
+        """Create a solution without automatic training and return its ARN."""
+        more.setdefault("performAutoTraining", False)
+        return self.api.personalize.create_solution(
+            name=name, datasetGroupArn=self.group, recipeArn=f"arn:aws:personalize:::recipe/{recipe}", **more
+        )["solutionArn"]
+
+    def train(self, solution: str, **more: Any) -> str:
+        """Start a training and return the version's ARN."""
+        return self.api.personalize.create_solution_version(solutionArn=solution, **more)["solutionVersionArn"]
+
+    def trained(self, version: str) -> dict[str, Any]:
+        """Wait for a version and return it."""
+        return self.api.settle(lambda: self.api.personalize.describe_solution_version(solutionVersionArn=version))
+
+    def deployed(self, name: str, version: str, **more: Any) -> str:
+        """Create a campaign, wait until it is ACTIVE, and return its ARN."""
+        arn = self.api.personalize.create_campaign(name=name, solutionVersionArn=version, **more)["campaignArn"]
+        campaign = self.api.settle(lambda: self.api.personalize.describe_campaign(campaignArn=arn))
+        assert campaign["status"] == "ACTIVE", campaign
+        return arn
+
+    def recommend(self, campaign: str, **request: Any) -> dict[str, Any]:
+        """Ask for recommendations."""
+        return self.api.runtime.get_recommendations(campaignArn=campaign, **request)
