@@ -41,7 +41,10 @@ class Api:
             answer = describe()
             resource = next(value for key, value in answer.items() if key != "ResponseMetadata")
             update = resource.get("latestCampaignUpdate", {}).get("status", "")
-            if not any(s in ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING") for s in (resource["status"], update)):
+            if not any(
+                s in ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING")
+                for s in (resource["status"], update)
+            ):
                 return resource
             assert time.monotonic() < deadline, f"still {resource['status']} after {timeout_s} s"
 

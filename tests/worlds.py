@@ -24,7 +24,9 @@ class Shop:
         self.api, self.name = api, name
         personalize = api.personalize
         self.group = personalize.create_dataset_group(name=name)["datasetGroupArn"]
-        self.schema = personalize.create_schema(name=f"{name}-schema", schema=INTERACTIONS_SCHEMA)["schemaArn"]
+        self.schema = personalize.create_schema(name=f"{name}-schema", schema=INTERACTIONS_SCHEMA)[
+            "schemaArn"
+        ]
         self.dataset = personalize.create_dataset(
             name="interactions", schemaArn=self.schema, datasetGroupArn=self.group, datasetType="Interactions"
         )["datasetArn"]
@@ -39,7 +41,9 @@ class Shop:
 
     def imported(self, arn: str) -> dict[str, Any]:
         """Wait for an import and return it."""
-        return self.api.settle(lambda: self.api.personalize.describe_dataset_import_job(datasetImportJobArn=arn))
+        return self.api.settle(
+            lambda: self.api.personalize.describe_dataset_import_job(datasetImportJobArn=arn)
+        )
 
     def solution(self, name: str = "s", recipe: str = "aws-user-personalization", **more: Any) -> str:
         """Create a solution without automatic training and return its ARN."""
@@ -50,15 +54,21 @@ class Shop:
 
     def train(self, solution: str, **more: Any) -> str:
         """Start a training and return the version's ARN."""
-        return self.api.personalize.create_solution_version(solutionArn=solution, **more)["solutionVersionArn"]
+        return self.api.personalize.create_solution_version(solutionArn=solution, **more)[
+            "solutionVersionArn"
+        ]
 
     def trained(self, version: str) -> dict[str, Any]:
         """Wait for a version and return it."""
-        return self.api.settle(lambda: self.api.personalize.describe_solution_version(solutionVersionArn=version))
+        return self.api.settle(
+            lambda: self.api.personalize.describe_solution_version(solutionVersionArn=version)
+        )
 
     def deployed(self, name: str, version: str, **more: Any) -> str:
         """Create a campaign, wait until it is ACTIVE, and return its ARN."""
-        arn = self.api.personalize.create_campaign(name=name, solutionVersionArn=version, **more)["campaignArn"]
+        arn = self.api.personalize.create_campaign(name=name, solutionVersionArn=version, **more)[
+            "campaignArn"
+        ]
         campaign = self.api.settle(lambda: self.api.personalize.describe_campaign(campaignArn=arn))
         assert campaign["status"] == "ACTIVE", campaign
         return arn

@@ -1,9 +1,9 @@
 """nextpick: the open, self-hosted Amazon Personalize.
 
-    import nextpick
+import nextpick
 
-    with nextpick.open("dir") as engine:
-        personalize = engine.client("personalize")   # a real boto3 client, no network
+with nextpick.open("dir") as engine:
+    personalize = engine.client("personalize")   # a real boto3 client, no network
 """
 
 from importlib import import_module

@@ -24,7 +24,6 @@ from nextpick.wire.direct import invoke
 from nextpick.wire.dispatch import Call, Key
 from nextpick.wire.server import ASGIApp, asgi_app
 
-
 _RECOMMENDING = {info.name for info in RECIPES if info.type == "USER_PERSONALIZATION" and info.is_live}
 
 

@@ -22,7 +22,9 @@ class Settings:
 
     home: Path = _setting(Path("~/.nextpick"), "Directory that holds everything; made with mode 0700.")
     region: str = _setting("us-east-1", "Region that `nextpick env` prints; requests carry their own.")
-    account: str = _setting("000000000000", "Account of the administrator key made at first start, 12 digits.")
+    account: str = _setting(
+        "000000000000", "Account of the administrator key made at first start, 12 digits."
+    )
     describe_wait_s: float = _setting(
         10.0, "Longest time a Describe waits for a running job before it answers; 0 answers at once."
     )
@@ -37,10 +39,15 @@ class Settings:
     import_block_bytes: int = _setting(8 * 1024 * 1024, "Bytes of CSV read and typed at a time.")
     job_slots: int = _setting(2, "Jobs that run at the same time.")
     job_attempts: int = _setting(3, "How often a job is started before it is failed.")
-    count_quotas: bool = _setting(True, "Whether the number of resources is limited as in Amazon Personalize.")
-    auto_training: bool = _setting(True, "Whether solutions with performAutoTraining are trained on schedule.")
+    count_quotas: bool = _setting(
+        True, "Whether the number of resources is limited as in Amazon Personalize."
+    )
+    auto_training: bool = _setting(
+        True, "Whether solutions with performAutoTraining are trained on schedule."
+    )
     auto_training_delay_s: float = _setting(
-        60.0, "Time between a solution's creation and its first automatic training, for a manual one to come first."
+        60.0,
+        "Time between a solution's creation and its first automatic training, for a manual one to come first.",
     )
     s3_endpoint: str = _setting("", "URL of an S3 service for s3:// locations; empty reads HOME/buckets.")
     s3_access_key_id: str = _setting("", "Access key for s3_endpoint.")
@@ -73,7 +80,9 @@ _OTHERS = {"NEXTPICK_DATA"}  # read by the demo, tests and benchmarks, not by th
 def _parse(name: str, text: str, default: Any) -> Any:
     try:
         if isinstance(default, bool):
-            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+                text.lower()
+            ]
         return type(default)(text)
     except (KeyError, ValueError):
         raise ValueError(f"{name}={text!r} cannot be read as {type(default).__name__}") from None

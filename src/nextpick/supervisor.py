@@ -138,7 +138,12 @@ class _Tree:
 
     def _spawn(self, index: int) -> None:
         fds = (self._listener.fileno(), self._pipe[0])
-        arguments = [str(self._settings.home), str(index), *map(str, fds), "auth" if self._auth else "no-auth"]
+        arguments = [
+            str(self._settings.home),
+            str(index),
+            *map(str, fds),
+            "auth" if self._auth else "no-auth",
+        ]
         self._workers[index] = subprocess.Popen(
             [sys.executable, "-m", "nextpick.worker", *arguments],
             env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "NUMBA_NUM_THREADS": "1"},

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
+
 from conftest import Api, open_api
 from worlds import Shop, checkerboard
 
@@ -114,7 +115,11 @@ def test_a_request_needs_exactly_one_known_campaign(shop: Shop, campaign: str) -
 
 def test_what_is_not_available_is_refused_and_not_ignored(shop: Shop, campaign: str) -> None:
     filter_arn = campaign.replace(":campaign/", ":filter/")
-    for more in ({"filterArn": filter_arn}, {"metadataColumns": {"ITEMS": ["GENRE"]}}, {"promotions": [{"name": "p"}]}):
+    for more in (
+        {"filterArn": filter_arn},
+        {"metadataColumns": {"ITEMS": ["GENRE"]}},
+        {"promotions": [{"name": "p"}]},
+    ):
         with pytest.raises(ClientError) as raised:
             shop.recommend(campaign, userId="u1", **more)
         assert code(raised)[0] in ("InvalidInputException", "ResourceNotFoundException")
@@ -140,7 +145,9 @@ def test_sims_finds_the_items_of_the_same_users(shop: Shop) -> None:
     assert all(int(item[1:]) % 2 == 0 for item in items(shop.recommend(campaign, itemId="i6", numResults=10)))
 
 
-def test_a_ranking_orders_the_list_and_puts_unknown_items_last_without_score(shop: Shop, ranking: str) -> None:
+def test_a_ranking_orders_the_list_and_puts_unknown_items_last_without_score(
+    shop: Shop, ranking: str
+) -> None:
     asked = ["i1", "unknown-b", "i2", "i3", "i4", "unknown-a"]
     answer = shop.api.runtime.get_personalized_ranking(campaignArn=ranking, userId="u4", inputList=asked)
     ranked = answer["personalizedRanking"]
@@ -244,7 +251,9 @@ def test_a_campaign_follows_its_solution_when_told(shop: Shop, version: str) -> 
 def test_a_damaged_version_is_refused_and_the_old_one_keeps_serving(shop: Shop, version: str) -> None:
     other = shop.trained(shop.train(version.rpartition("/")[0]))["solutionVersionArn"]
     arn = shop.deployed("damaged", version)
-    newest = max((shop.api.library.home / "blobs" / "versions").iterdir(), key=lambda path: path.stat().st_mtime)
+    newest = max(
+        (shop.api.library.home / "blobs" / "versions").iterdir(), key=lambda path: path.stat().st_mtime
+    )
     victim = max((newest / "model").glob("*.npy"), key=lambda path: path.stat().st_size)
     damaged = bytearray(victim.read_bytes())
     damaged[-1] ^= 1

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from botocore.exceptions import ClientError
+
 from conftest import ROLE, Api
 from worlds import HEADER, Shop, checkerboard
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import INTERACTIONS_SCHEMA, Api
 
+from conftest import INTERACTIONS_SCHEMA, Api
 from nextpick.wire.shapes import service
 
 
@@ -106,7 +106,9 @@ def test_a_group_has_one_event_tracker(api: Api, group: str) -> None:
     made = api.personalize.create_event_tracker(name="t", datasetGroupArn=group)
     assert re.fullmatch(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", made["trackingId"])
     assert re.search(r":event-tracker/[0-9a-f]{8}$", made["eventTrackerArn"])
-    described = api.personalize.describe_event_tracker(eventTrackerArn=made["eventTrackerArn"])["eventTracker"]
+    described = api.personalize.describe_event_tracker(eventTrackerArn=made["eventTrackerArn"])[
+        "eventTracker"
+    ]
     assert described["accountId"] == "000000000000"
     with pytest.raises(ClientError) as raised:
         api.personalize.create_event_tracker(name="u", datasetGroupArn=group)
@@ -197,7 +199,8 @@ def test_an_items_schema_may_grow_by_columns_that_allow_null(api: Api, group: st
     added = {"name": "PRICE", "type": ["null", "float"]}
     schemas = {
         name: api.personalize.create_schema(
-            name=name, schema=json.dumps({"type": "record", "name": "Items", "fields": chosen, "version": "1.0"})
+            name=name,
+            schema=json.dumps({"type": "record", "name": "Items", "fields": chosen, "version": "1.0"}),
         )["schemaArn"]
         for name, chosen in {
             "old": fields,
@@ -221,7 +224,9 @@ def test_an_items_schema_may_grow_by_columns_that_allow_null(api: Api, group: st
 
 def test_every_error_carries_its_code_and_a_request_id(api: Api) -> None:
     with pytest.raises(ClientError) as raised:
-        api.personalize.describe_solution(solutionArn="arn:aws:personalize:us-east-1:000000000000:solution/no")
+        api.personalize.describe_solution(
+            solutionArn="arn:aws:personalize:us-east-1:000000000000:solution/no"
+        )
     metadata = raised.value.response["ResponseMetadata"]
     assert metadata["HTTPHeaders"]["x-amzn-errortype"] == "ResourceNotFoundException"
     assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-amzn-requestid"]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Api, open_api
+
+from conftest import open_api
 from worlds import HEADER, Shop, checkerboard
 
 METRICS = {
@@ -41,7 +42,11 @@ def test_a_version_is_trained_and_named_after_its_solution(shop: Shop) -> None:
     version = shop.trained(shop.train(solution))
     assert re.fullmatch(re.escape(solution) + r"/[0-9a-f]{8}", version["solutionVersionArn"])
     assert version["name"] == "plain/" + version["solutionVersionArn"].rpartition("/")[2]
-    assert (version["status"], version["trainingMode"], version["trainingType"]) == ("ACTIVE", "FULL", "MANUAL")
+    assert (version["status"], version["trainingMode"], version["trainingType"]) == (
+        "ACTIVE",
+        "FULL",
+        "MANUAL",
+    )
     assert version["trainingHours"] >= 0
     assert (version["performHPO"], version["performAutoML"]) == (False, False)
     described = shop.api.personalize.describe_solution(solutionArn=solution)["solution"]

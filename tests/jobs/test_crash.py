@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
-from served import Server, children_of, command_of, wait_for_job_process
-from worlds import Shop, checkerboard
 
 from nextpick.store import log as event_log
+from served import Server, children_of, command_of, wait_for_job_process
+from worlds import Shop, checkerboard
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")
 

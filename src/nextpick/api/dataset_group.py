@@ -9,7 +9,9 @@ from nextpick.resources.kinds import DATASET_GROUP
 @operation("CreateDatasetGroup")
 def create_dataset_group(ctx: Context, request: Request) -> Answer:
     if ("roleArn" in request) != ("kmsKeyArn" in request):
-        raise InvalidInput("roleArn and kmsKeyArn are given together: the role is the one that may use the key.")
+        raise InvalidInput(
+            "roleArn and kmsKeyArn are given together: the role is the one that may use the key."
+        )
     with ctx.records.write() as tx:
         if ctx.settings.count_quotas:
             rules.check_quota(tx, DATASET_GROUP, **ctx.owner)

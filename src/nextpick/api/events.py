@@ -80,7 +80,9 @@ def _properties(event: Event) -> dict[str, Any]:
         raise InvalidInput("Error parsing properties json")
     for name in properties:
         if name.lower() in _FORBIDDEN:
-            raise InvalidInput(f"properties must not hold {name}: it is a member of the event or of the request.")
+            raise InvalidInput(
+                f"properties must not hold {name}: it is a member of the event or of the request."
+            )
     return properties
 
 

@@ -27,7 +27,9 @@ def routes(serving: Serving) -> dict[tuple[str, str], Route]:
     """Return the routes, served on the event loop once a campaign's version is loaded."""
     return {
         OPERATIONS[0]: Route(partial(_get_recommendations, serving), GetRecommendations, inline=True),
-        OPERATIONS[1]: Route(partial(_get_personalized_ranking, serving), GetPersonalizedRanking, inline=True),
+        OPERATIONS[1]: Route(
+            partial(_get_personalized_ranking, serving), GetPersonalizedRanking, inline=True
+        ),
     }
 
 

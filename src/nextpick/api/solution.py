@@ -104,7 +104,9 @@ def _check_config(config: dict[str, Any], info: RecipeInfo) -> None:
 def _refuse_unavailable(config: dict[str, Any]) -> None:
     for member in ("optimizationObjective", "eventsConfig"):
         if member in config:
-            raise InvalidInput(f"{member} is not available in this nextpick; leave it out to train without it.")
+            raise InvalidInput(
+                f"{member} is not available in this nextpick; leave it out to train without it."
+            )
 
 
 def _check_schedule(config: dict[str, Any]) -> None:

@@ -137,5 +137,3 @@ def _solution_of(arn: str) -> str:
     """Return the solution's ARN, also of one of its versions, which some programs pass."""
     parts = parse_arn(arn)
     return arn.rpartition("/")[0] if parts and "/" in parts.path else arn
-
-

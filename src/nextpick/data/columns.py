@@ -1,12 +1,14 @@
 """How the columns of a schema lie in a part, and what their cells must be."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from nextpick.data import kinds
 from nextpick.data.avro import Field, Schema
+
+pc: Any = pyarrow.compute  # makes its functions when imported, unseen by type checkers
 
 MAX_TEXTUAL = 20_000
 MAX_ID = 256
@@ -28,7 +30,7 @@ _STORED = {
 class Spec(NamedTuple):
     """A column of a part.
 
-    type: as stored: texts that repeat as dictionaries, numbers with 64 bits;  most: longest text in characters;
+    type: as stored: texts that repeat as dictionaries, numbers with 64 bits;  most: longest text, characters;
     nullable: whether a cell may be empty;  time: whether it holds seconds since 1970;  textual: free text.
     """
 

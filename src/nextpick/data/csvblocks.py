@@ -53,8 +53,9 @@ def blocks(name: str, file: BinaryIO, columns: tuple[Spec, ...], size: int) -> I
             data += b"\n"
         cut = _boundary(data)
         if cut < len(data) and (not more or len(data) - cut > MOST_RECORD_BYTES):
+            torn = line + data.count(b"\n", 0, cut)
             raise DataFailure(
-                f"{name} line {line + data.count(b'\n', 0, cut)}: a double quote is opened and never closed, "
+                f"{name} line {torn}: a double quote is opened and never closed, "
                 "or the record has more than 16 MiB."
             )
         if cut:
@@ -135,7 +136,9 @@ def _header(name: str, file: BinaryIO) -> list[str]:
     try:
         text = line.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DataFailure(f"{name} line 1: the header is not valid UTF-8: {shown(repr(line)[2:-1])}.") from None
+        raise DataFailure(
+            f"{name} line 1: the header is not valid UTF-8: {shown(repr(line)[2:-1])}."
+        ) from None
     if not text.strip():
         raise DataFailure(f"{name} is empty; its first line must be a header that names the columns.")
     return [column.strip() for column in next(csv.reader([text]))]

@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from nextpick.data.columns import MILLISECONDS, Spec, arrow_schema, clean_textual
+from nextpick.data.columns import MILLISECONDS, Spec, arrow_schema, clean_textual, pc
 from nextpick.data.failure import DataFailure
 from nextpick.data.report import MOST_EXAMPLES, Example, Ledger, shown
 
@@ -70,7 +69,9 @@ def _judge_column(texts: Texts, column: Spec) -> tuple[pa.Array, list[_Problem]]
     cells = texts.cells[column.name]
     broken = np.fromiter((cell is not None and not _is_utf8(cell) for cell in cells), bool, len(cells))
     if broken.any():
-        problems.append(_Problem("not UTF-8", lambda name, value: f"{name} {value} is not valid UTF-8", broken))
+        problems.append(
+            _Problem("not UTF-8", lambda name, value: f"{name} {value} is not valid UTF-8", broken)
+        )
         cells = [None if wrong else cell for wrong, cell in zip(broken, cells, strict=True)]
     array = pa.array(cells, pa.string())
     if column.most is None and not column.textual:
@@ -78,7 +79,9 @@ def _judge_column(texts: Texts, column: Spec) -> tuple[pa.Array, list[_Problem]]
     array = pc.if_else(pc.equal(array, ""), None, array)
     empty = ~broken & array.is_null().to_numpy(zero_copy_only=False)
     if not column.nullable and empty.any():
-        problems.append(_Problem("empty", lambda name, _: f"{name} is empty, which the schema does not allow", empty))
+        problems.append(
+            _Problem("empty", lambda name, _: f"{name} is empty, which the schema does not allow", empty)
+        )
     if column.most is not None:
         _check_length(texts, column, array)
         array = array.dictionary_encode() if pa.types.is_dictionary(column.type) else array
@@ -105,9 +108,7 @@ def _numbers(
         what, kind = "is not a number", "not a number"
     if column.time:
         what += " (seconds since 1970)"
-    wrong = (array.is_valid() if isinstance(array, pa.Array) else array).to_numpy(zero_copy_only=False) & (
-        typed.is_null().to_numpy(zero_copy_only=False)
-    )
+    wrong = pc.and_(array.is_valid(), typed.is_null()).to_numpy(zero_copy_only=False)
     if wrong.any():
         problems.append(_Problem(kind, lambda name, value: f"{name} {value} {what}", wrong))
     if column.time:
@@ -128,8 +129,8 @@ def _check_length(texts: Texts, column: Spec, array: pa.Array) -> None:
     if len(too_long):
         row = int(too_long[0])
         raise DataFailure(
-            f"{texts.file} {texts.unit} {texts.lines[row]}: Length cannot be more than {column.most} characters "
-            f"for {column.name}: {shown(array[row].as_py())} has {lengths[row]}."
+            f"{texts.file} {texts.unit} {texts.lines[row]}: "
+            f"Length cannot be more than {column.most} characters for {column.name}: {shown(array[row].as_py())} has {lengths[row]}."
         )
 
 
@@ -137,7 +138,8 @@ def _note(texts: Texts, column: Spec, problem: _Problem, ledger: Ledger) -> None
     rows = np.flatnonzero(problem.cells)
     cells = texts.cells[column.name]
     examples = [
-        Example(texts.file, texts.lines[row], shown(cells[row] or "")[1:-1]) for row in rows[:MOST_EXAMPLES].tolist()
+        Example(texts.file, texts.lines[row], shown(cells[row] or "")[1:-1])
+        for row in rows[:MOST_EXAMPLES].tolist()
     ]
     value = shown(cells[int(rows[0])] or "")
     first = f"{texts.file} {texts.unit} {examples[0].line}: {problem.sentence(column.name, value)}"

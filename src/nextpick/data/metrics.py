@@ -18,7 +18,10 @@ def personalize_metrics(
     """Return the eight metrics of a recommendation recipe, rounded to 4 decimals, in the order of their names."""
     hits = hit_matrix(ranked, truths)
     sizes = np.array([len(truth) for truth in truths])
-    result = {"coverage": len(np.unique(ranked)) / max(n_items, 1), "mean_reciprocal_rank_at_25": mrr(hits, 25)}
+    result = {
+        "coverage": len(np.unique(ranked)) / max(n_items, 1),
+        "mean_reciprocal_rank_at_25": mrr(hits, 25),
+    }
     for k in CUTOFFS:
         result[f"normalized_discounted_cumulative_gain_at_{k}"] = ndcg(hits, sizes, k)
         result[f"precision_at_{k}"] = precision(hits, k)

@@ -1,13 +1,13 @@
 """Parquet files, batch by batch, typed as CSV would be: ids are text, times are seconds since 1970."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nextpick.data.columns import Spec, arrow_schema, clean_textual, fits
+from nextpick.data.columns import Spec, arrow_schema, clean_textual, fits, pc
 from nextpick.data.failure import DataFailure
 from nextpick.data.judge import Texts, judge
 from nextpick.data.report import Ledger
@@ -36,7 +36,9 @@ def batches(name: str, file: BinaryIO, columns: tuple[Spec, ...]) -> Iterator[Ba
             names.setdefault(column.casefold(), column)
         missing = [column.name for column in columns if column.name.casefold() not in names]
         if missing:
-            raise DataFailure(f"{name}: Input Parquet is missing the following columns:[{', '.join(missing)}].")
+            raise DataFailure(
+                f"{name}: Input Parquet is missing the following columns:[{', '.join(missing)}]."
+            )
         wanted = [names[column.name.casefold()] for column in columns]
         row = 1
         for batch in parquet.iter_batches(_BATCH_ROWS, columns=wanted, use_threads=False):
@@ -83,10 +85,8 @@ def _text(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_list(cells.type) or pa.types.is_large_list(cells.type):
         return pc.binary_join(cells.cast(pa.list_(pa.string())), "|")
     if pa.types.is_floating(cells.type):
-        try:
+        with suppress(pa.ArrowInvalid):
             cells = cells.cast(pa.int64())
-        except pa.ArrowInvalid:
-            pass
     return cells.cast(pa.string())
 
 
@@ -94,6 +94,10 @@ def _texts(cells: pa.ChunkedArray) -> list[str | None]:
     if not pa.types.is_floating(cells.type):
         return _text(cells).to_pylist()
     return [
-        None if cell is None else str(int(cell)) if cell == cell and abs(cell) < 2**53 and cell == int(cell) else str(cell)
+        None
+        if cell is None
+        else str(int(cell))
+        if cell == cell and abs(cell) < 2**53 and cell == int(cell)
+        else str(cell)
         for cell in cells.to_pylist()
     ]

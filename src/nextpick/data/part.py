@@ -32,7 +32,7 @@ class Part:
             self._manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
             if self._manifest["format"] != FORMAT:
                 raise DataFailure(
-                    f"{directory} is a part of format {self._manifest['format']}; this nextpick knows {FORMAT}."
+                    f"{directory} has format {self._manifest['format']}; this nextpick knows {FORMAT}."
                 )
             self._ends = np.cumsum(self._manifest["buckets"])
             self.rows: int = sum(file["rows"] for file in self._manifest["files"])
@@ -44,7 +44,7 @@ class Part:
         self._rest: pa.Table | None = None
 
     def take(self, buckets: int, schema: pa.Schema) -> list[pa.Table]:
-        """Return the next rows, those whose hash is in the first ``buckets`` buckets and were not taken yet.
+        """Return the rows whose hash is in the first ``buckets`` buckets and that were not taken yet.
 
         Columns of ``schema`` that the part lacks (added to the dataset later) are null.
         """

@@ -11,7 +11,7 @@ _MOST_SHOWN = 100  # characters of a value in a message
 
 
 class Example(msgspec.Struct, frozen=True):
-    """Where a problem was met: file, line (in Parquet: row), and the cell's text."""
+    """Where a problem was met: file, line (of Parquet: row), and the cell's text."""
 
     file: str
     line: int
@@ -31,7 +31,7 @@ class ImportReport(msgspec.Struct, frozen=True):
     """What became of the rows of an import.
 
     duplicates: rows left out because the same event was there already, or a later record of the id;
-    latest_timestamp: newest event, seconds since 1970, None for data without events;  seconds: how long it took.
+    latest_timestamp: newest event, seconds since 1970, None for data without events;  seconds: time it took.
     """
 
     rows_read: int

@@ -25,3 +25,12 @@ class Run(NamedTuple):
         """Raise Stopped when the work is no longer wanted."""
         if self.should_stop():
             raise Stopped
+
+    def checkpoint(self, fraction: float, stage: str) -> None:
+        """Report how far the work is; raise Stopped when it is no longer wanted."""
+        self.progress(fraction, stage)
+        self.check()
+
+    def share(self, low: float, high: float) -> "Run":
+        """Return a run whose progress from 0 to 1 is this run's from ``low`` to ``high``."""
+        return self._replace(progress=lambda done, stage: self.progress(low + done * (high - low), stage))

@@ -35,6 +35,8 @@ def holdout(data: Data, rng: np.random.Generator, most_users: int) -> Holdout:
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(np.where(stays, lengths, 0), out=offsets[1:])
     kept = np.repeat(stays, lengths)
-    columns = {name: getattr(interactions, name)[kept] for name in ("item", "time", "event_type", "event_value")}
+    columns = {
+        name: getattr(interactions, name)[kept] for name in ("item", "time", "event_type", "event_value")
+    }
     train = data._replace(interactions=interactions._replace(offsets=offsets, **columns))
     return Holdout(train, users, cuts)

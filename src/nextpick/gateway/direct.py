@@ -49,7 +49,9 @@ def gateway_app(invoke: Invoke, default_campaign: Callable[[], str | None]) -> S
         return JSONResponse(answer["itemList"], headers=_CORS)
 
     async def get_recommendations(request: Request) -> Response:
-        given = {name: request.query_params.get(name, "").strip() for name in ("campaignArn", "userId", "itemId")}
+        given = {
+            name: request.query_params.get(name, "").strip() for name in ("campaignArn", "userId", "itemId")
+        }
         params = {name: value for name, value in given.items() if value} | _num_results(request)
         try:
             answer = await invoke("GetRecommendations", params)
@@ -72,7 +74,9 @@ def gateway_app(invoke: Invoke, default_campaign: Callable[[], str | None]) -> S
             Route(f"{_PREFIX}/getRecommendations", get_recommendations, methods=["GET"]),
             Route(f"{_PREFIX}/recommend", preflight, methods=["OPTIONS"]),
             Route(f"{_PREFIX}/getRecommendations", preflight, methods=["OPTIONS"]),
-            Route("/{path:path}", unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            Route(
+                "/{path:path}", unknown, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+            ),
         ]
     )
 

@@ -62,9 +62,7 @@ def finish(records: Records, job: Job, now: float, commit: Commit, report: dict[
         _end(tx, held, "DONE", now, None)
 
 
-def fail(
-    records: Records, job: Job, now: float, reason: str, report: dict[str, Any] | None = None
-) -> None:
+def fail(records: Records, job: Job, now: float, reason: str, report: dict[str, Any] | None = None) -> None:
     """End a job badly: its resource gets the reason. Raises Fenced."""
     with records.write() as tx:
         held = _held(tx, job)
@@ -92,7 +90,12 @@ def release(records: Records, job: Job, now: float, why: str, attempts: int) -> 
         if held.state == "STOPPING" and resource is not None:
             _stop(tx, held, resource, now)
         elif held.attempts >= attempts:
-            _fail(tx, held, now, f"The job's process ended {held.attempts} times before it was done, last: {why}.")
+            _fail(
+                tx,
+                held,
+                now,
+                f"The job's process ended {held.attempts} times before it was done, last: {why}.",
+            )
         else:
             held.state, held.pid, held.message = "QUEUED", None, why
             tx.save_job(held)

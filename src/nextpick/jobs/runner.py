@@ -18,7 +18,7 @@ _POLL_S = 0.02
 _STOP_GRACE_S = 10.0
 _LIGHT = ("deploy",)  # seconds at most, so they do not wait for a training's slot
 _LIGHT_SLOTS = 4
-_THREADS = {name: "2" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 
 log = logging.getLogger(__name__)
 

@@ -68,9 +68,7 @@ def interval_s(solution: Resource) -> float:
     return (int(match[1]) if match else 7) * _DAY_S
 
 
-def _has_new_interactions(
-    dataset: Resource, last: Resource, settings: Settings, solution: Resource
-) -> bool:
+def _has_new_interactions(dataset: Resource, last: Resource, settings: Settings, solution: Resource) -> bool:
     trained_on = last.internal.get("trained_on")
     if trained_on is None:
         return True

@@ -63,7 +63,9 @@ def perform(work: Work) -> Outcome:
     work.run.progress(0.95, "writing the version")
     artifact.save(out / "model", state, {"recipe": best})
     catalogue.warm(module, state)
-    _write_last(out / "version.json", {"format": 1, "recipe": best, "log_positions": positions, "metrics": metrics})
+    _write_last(
+        out / "version.json", {"format": 1, "recipe": best, "log_positions": positions, "metrics": metrics}
+    )
     hours = round((work.clock.now() - started) / 3600, 3)
     trained: dict[str, Any] = {"trainingHours": hours, "recipeArn": builtin_arn("recipe", best)}
     internal = {
@@ -76,7 +78,12 @@ def perform(work: Work) -> Outcome:
         versions.complete(tx, resource, now, trained=trained, internal=internal)
 
     n_users, n_items = len(data.users.ids), len(data.items.ids)
-    report = {"interactions": len(data.interactions.item), "users": n_users, "items": n_items, "metrics": metrics}
+    report = {
+        "interactions": len(data.interactions.item),
+        "users": n_users,
+        "items": n_items,
+        "metrics": metrics,
+    }
     return Outcome(commit, report)
 
 

@@ -52,7 +52,9 @@ def verify(directory: Path) -> dict[str, Any]:
         if not path.is_file():
             raise Damaged(f"{directory.name}/{name} is missing")
         if path.stat().st_size != wanted["bytes"]:
-            raise Damaged(f"{directory.name}/{name} has {path.stat().st_size} bytes instead of {wanted['bytes']}")
+            raise Damaged(
+                f"{directory.name}/{name} has {path.stat().st_size} bytes instead of {wanted['bytes']}"
+            )
         if _digest(path) != wanted["blake2b"]:
             raise Damaged(f"{directory.name}/{name} has another checksum than its manifest")
     return manifest

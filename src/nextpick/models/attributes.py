@@ -100,7 +100,7 @@ def _top_lists(
 
 
 @numba.njit(cache=True)
-def likeness(a, offsets, codes, rarity, holder_offsets, holders, out):  # noqa: ANN001, ANN201
+def likeness(a, offsets, codes, rarity, holder_offsets, holders, out):
     """Add to ``out`` [n_items] the sum of ``rarity`` [n] of the attributes each item shares with item ``a``."""
     for p in range(offsets[a], offsets[a + 1]):
         attribute = codes[p]

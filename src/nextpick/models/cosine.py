@@ -25,7 +25,9 @@ def likeness(
     0 keeps the popular and 1 is the cosine. Pairs with fewer than ``least_together`` users in common are left
     out; of each user the newest ``longest_history`` distinct items count.
     """
-    user_offsets, unique = _distinct(np.asarray(offsets), np.ascontiguousarray(item), n_items, longest_history)
+    user_offsets, unique = _distinct(
+        np.asarray(offsets), np.ascontiguousarray(item), n_items, longest_history
+    )
     places, starts = _occurrences(unique, n_items)
     user_of = np.repeat(np.arange(len(user_offsets) - 1), np.diff(user_offsets))
     norms = np.maximum(np.diff(starts), 1).astype(np.float32) ** np.float32(discount / 2)
@@ -38,7 +40,7 @@ def likeness(
 
 
 @numba.njit(cache=True)
-def _distinct(offsets, item, n_items, longest):  # noqa: ANN001, ANN202
+def _distinct(offsets, item, n_items, longest):
     """Return each user's newest distinct items, newest first, and their offsets."""
     kept = np.empty(len(item), np.int32)
     ends = np.zeros(len(offsets), np.int64)
@@ -59,7 +61,7 @@ def _distinct(offsets, item, n_items, longest):  # noqa: ANN001, ANN202
 
 
 @numba.njit(cache=True)
-def _rows(item, user_of, user_offsets, places, starts, norms, least, row_limit):  # noqa: ANN001, ANN202
+def _rows(item, user_of, user_offsets, places, starts, norms, least, row_limit):
     n_items = len(starts) - 1
     together = np.zeros(n_items, np.int32)
     touched = np.empty(n_items, np.int32)

@@ -36,7 +36,13 @@ def without(offsets: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def choose(
-    users: np.ndarray, offsets: np.ndarray, item: np.ndarray, tables: tuple, decay: float, limit: int, n_items: int
+    users: np.ndarray,
+    offsets: np.ndarray,
+    item: np.ndarray,
+    tables: tuple,
+    decay: float,
+    limit: int,
+    n_items: int,
 ) -> np.ndarray:
     """Return the weights (a, b, c) of each bucket of history length, float32 [len(BUCKETS), 3].
 
@@ -49,7 +55,9 @@ def choose(
     most = max(int(_MOST_WORK / (n_items * len(mixes)) / (len(BUCKETS) + 1)), _LEAST_QUERIES)
     if len(users) == 0:
         return chosen
-    gain, queries = _gains(users[:most], np.asarray(offsets), np.asarray(item), mixes, decay, limit, n_items, BUCKETS, *tables)
+    gain, queries = _gains(
+        users[:most], np.asarray(offsets), np.asarray(item), mixes, decay, limit, n_items, BUCKETS, *tables
+    )
     for b in range(len(BUCKETS)):
         if queries[b] >= _LEAST_QUERIES:
             chosen[b] = mixes[int(np.argmax(gain[b]))]
@@ -57,11 +65,11 @@ def choose(
 
 
 @numba.njit(cache=True)
-def _gains(  # noqa: ANN202
-    users, offsets, item, mixes, decay, limit, n_items, buckets,  # noqa: ANN001
-    row_offsets, row_items, row_weights, popularity,  # noqa: ANN001
-    item_held, item_codes, item_lists, item_list_items, item_list_weights,  # noqa: ANN001
-    user_held, user_codes, user_lists, user_list_items, user_list_weights,  # noqa: ANN001
+def _gains(
+    users, offsets, item, mixes, decay, limit, n_items, buckets,
+    row_offsets, row_items, row_weights, popularity,
+    item_held, item_codes, item_lists, item_list_items, item_list_weights,
+    user_held, user_codes, user_lists, user_list_items, user_list_weights,
 ):  # fmt: skip
     n_buckets = len(buckets)
     gain = np.zeros((n_buckets, len(mixes)))
@@ -95,15 +103,20 @@ def _gains(  # noqa: ANN202
                 kin = mixes[m, 2]
                 order = 1.0 - mixes[m, 0] - taste - kin if length else 0.0
                 rest = 1.0 - order * used[0] - taste * used[1] - kin * used[2]
-                own = order * parts[0, target] + taste * parts[1, target] + kin * parts[2, target] + rest * popularity[target]
+                own = (
+                    order * parts[0, target]
+                    + taste * parts[1, target]
+                    + kin * parts[2, target]
+                    + rest * popularity[target]
+                )
                 rank = 0
                 for i in range(n_items):
-                    score = order * parts[0, i] + taste * parts[1, i] + kin * parts[2, i] + rest * popularity[i]
+                    score = (
+                        order * parts[0, i] + taste * parts[1, i] + kin * parts[2, i] + rest * popularity[i]
+                    )
                     if score > own and not seen[i]:
                         rank += 1
                 gain[b, m] += 1.0 / np.log2(rank + 2.0)
             for h in history:
                 seen[h] = False
     return gain, queries
-
-

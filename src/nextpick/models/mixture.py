@@ -18,7 +18,7 @@ def bucket(length: int) -> int:
 
 
 @numba.njit(cache=True)
-def add_rows(history, decay, limit, offsets, items, weights, scale, out):  # noqa: ANN001, ANN201
+def add_rows(history, decay, limit, offsets, items, weights, scale, out):
     """Add the history's rows to ``out``, the newer the heavier, ``scale`` in all; return the mass added."""
     n = min(limit, len(history))
     if n == 0 or scale == 0.0:
@@ -38,7 +38,7 @@ def add_rows(history, decay, limit, offsets, items, weights, scale, out):  # noq
 
 
 @numba.njit(cache=True)
-def add_attributes(rows, decay, limit, held, codes, lists, items, weights, scale, out):  # noqa: ANN001, ANN201
+def add_attributes(rows, decay, limit, held, codes, lists, items, weights, scale, out):
     """Add what holders of the attributes of ``rows`` take, ``scale`` in all; return the mass added."""
     n = min(limit, len(rows))
     if n == 0 or scale == 0.0 or len(codes) == 0:
@@ -68,18 +68,18 @@ def add_attributes(rows, decay, limit, held, codes, lists, items, weights, scale
 
 
 @numba.njit(cache=True)
-def add_popularity(popularity, scale, out):  # noqa: ANN001, ANN201
+def add_popularity(popularity, scale, out):
     """Add ``scale`` of the popularity to ``out``."""
     for i in range(len(out)):
         out[i] += scale * popularity[i]
 
 
 @numba.njit(cache=True)
-def predict(  # noqa: ANN201
-    history, user, mix, decay, limit,  # noqa: ANN001
-    row_offsets, row_items, row_weights, popularity,  # noqa: ANN001
-    item_held, item_codes, item_lists, item_list_items, item_list_weights,  # noqa: ANN001
-    user_held, user_codes, user_lists, user_list_items, user_list_weights, out,  # noqa: ANN001
+def predict(
+    history, user, mix, decay, limit,
+    row_offsets, row_items, row_weights, popularity,
+    item_held, item_codes, item_lists, item_list_items, item_list_weights,
+    user_held, user_codes, user_lists, user_list_items, user_list_weights, out,
 ):  # fmt: skip
     """Write p to ``out`` [n_items] float32. ``mix`` = (a, b, c); ``user`` is a row or -1."""
     out[:] = 0.0

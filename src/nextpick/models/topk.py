@@ -24,7 +24,9 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
             size += 1
             while child > 0:
                 parent = (child - 1) >> 1
-                if value[parent] < value[child] or (value[parent] == value[child] and row[parent] > row[child]):
+                if value[parent] < value[child] or (
+                    value[parent] == value[child] and row[parent] > row[child]
+                ):
                     break
                 value[parent], value[child] = value[child], value[parent]
                 row[parent], row[child] = row[child], row[parent]
@@ -40,7 +42,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _sink(value, row, size):  # noqa: ANN001, ANN202
+def _sink(value, row, size):
     parent = 0
     while True:
         child = 2 * parent + 1

@@ -41,7 +41,14 @@ def count(
     popularity = np.maximum(np.diff(starts), 1).astype(np.float32) ** np.float32(-discount)
     powers = (decay ** np.arange(window)).astype(np.float32)
     sizes, items, weights = _rows(
-        np.ascontiguousarray(item), user_end, places, starts, powers, popularity, np.float32(shrinkage), row_limit
+        np.ascontiguousarray(item),
+        user_end,
+        places,
+        starts,
+        powers,
+        popularity,
+        np.float32(shrinkage),
+        row_limit,
     )
     row_offsets = np.zeros(n_items + 1, np.int64)
     np.cumsum(sizes, out=row_offsets[1:])
@@ -66,7 +73,7 @@ def _places(item: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _rows(item, user_end, places, starts, powers, popularity, shrinkage, row_limit):  # noqa: ANN001, ANN202
+def _rows(item, user_end, places, starts, powers, popularity, shrinkage, row_limit):
     n_items = len(starts) - 1
     total = np.zeros(n_items, np.float32)
     touched = np.empty(n_items, np.int32)

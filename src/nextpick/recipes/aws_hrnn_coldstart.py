@@ -19,7 +19,9 @@ class Params:
     hidden_dimension: int = tunable(149, 32, 256, "accepted; this engine has no hidden layer", hpo=True)
     bptt: int = tunable(32, 2, 32, "how many of a user's last items count", hpo=True)
     recency_mask: bool = tunable(True, help="whether newer items count more than older ones", hpo=True)
-    cold_start_max_interactions: int = tunable(15, 1, 1000, "accepted; cold items are found by their attributes")
+    cold_start_max_interactions: int = tunable(
+        15, 1, 1000, "accepted; cold items are found by their attributes"
+    )
     cold_start_max_duration: float = tunable(5.0, 0.0, 36500.0, "accepted, as cold_start_max_interactions")
     cold_start_relative_from: str = tunable("currentTime", help="accepted, as cold_start_max_interactions")
 

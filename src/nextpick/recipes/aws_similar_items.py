@@ -25,8 +25,12 @@ _HALF_TRUST = 5.0  # interactions of an item at which users and metadata count a
 @dataclass(frozen=True, slots=True)
 class Params:
     item_id_hidden_dim: int = tunable(100, 30, 200, "accepted; this engine has no hidden layer", hpo=True)
-    item_metadata_hidden_dim: int = tunable(100, 30, 200, "accepted; this engine has no hidden layer", hpo=True)
-    popularity_discount_factor: float = tunable(0.0, 0.0, 1.0, "0 keeps popular items, 1 is full cosine", hpo=True)
+    item_metadata_hidden_dim: int = tunable(
+        100, 30, 200, "accepted; this engine has no hidden layer", hpo=True
+    )
+    popularity_discount_factor: float = tunable(
+        0.0, 0.0, 1.0, "0 keeps popular items, 1 is full cosine", hpo=True
+    )
 
 
 def fit(data: Data, params: Params, run: Run) -> State:

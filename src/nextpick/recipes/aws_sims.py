@@ -21,7 +21,9 @@ _ROW_LIMIT, _LONGEST_HISTORY = 500, 300
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    popularity_discount_factor: float = tunable(0.5, 0.0, 1.0, "0 keeps popular items, 1 is full cosine", hpo=True)
+    popularity_discount_factor: float = tunable(
+        0.5, 0.0, 1.0, "0 keeps popular items, 1 is full cosine", hpo=True
+    )
     min_cointeraction_count: int = tunable(3, 0, 10, "fewest users that two items must share", hpo=True)
 
 

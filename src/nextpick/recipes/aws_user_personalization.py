@@ -25,7 +25,7 @@ from nextpick.recipes.interface import Query, State, tunable
 NAME = "aws-user-personalization"
 
 _WINDOW, _STEP_DECAY, _SHRINKAGE = 10, 0.85, 20.0  # chosen on validation items of MovieLens and Amazon Beauty
-_ROW_LIMIT, _LIST_LIMIT = 300, 300
+_ROW_LIMIT, _LIST_LIMIT = 500, 300
 _HISTORY_DECAY = 0.7
 _TABLES = (
     "row_offsets", "row_items", "row_weights", "popularity",
@@ -49,11 +49,15 @@ def fit(data: Data, params: Params, run: Run) -> State:
     run.checkpoint(0.05, "choosing the mixture")
     users = mixing.held_out_users(data.interactions.offsets, run.rng)
     offsets, stays = mixing.without(data.interactions.offsets, users)
-    rest = data.interactions._replace(offsets=offsets, item=data.interactions.item[stays], time=data.interactions.time[stays])
+    rest = data.interactions._replace(
+        offsets=offsets, item=data.interactions.item[stays], time=data.interactions.time[stays]
+    )
     tables = _tables(rest, held_items, held_users, n_items, data.latest)
     run.checkpoint(0.4, "choosing the mixture")
     whole = data.interactions
-    mix = mixing.choose(users, whole.offsets, whole.item, tuple(tables[n] for n in _TABLES), decay, params.bptt, n_items)
+    mix = mixing.choose(
+        users, whole.offsets, whole.item, tuple(tables[n] for n in _TABLES), decay, params.bptt, n_items
+    )
     run.checkpoint(0.6, "counting transitions")
     state = _tables(whole, held_items, held_users, n_items, data.latest)
     run.checkpoint(1.0, "trained")
@@ -94,5 +98,14 @@ def _tables(
     weight = recent * len(interactions.item)
     likes = attributes.items_of(held_items, weight, _LIST_LIMIT)
     kin = attributes.items_taken_by(held_users, interactions.offsets, interactions.item, recent, _LIST_LIMIT)
-    arrays = (*rows, recent, held_items.offsets, held_items.codes, *likes, held_users.offsets, held_users.codes, *kin)
+    arrays = (
+        *rows,
+        recent,
+        held_items.offsets,
+        held_items.codes,
+        *likes,
+        held_users.offsets,
+        held_users.codes,
+        *kin,
+    )
     return dict(zip(_TABLES, arrays, strict=True))

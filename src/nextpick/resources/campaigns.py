@@ -20,14 +20,18 @@ def check_config(config: dict[str, Any], version_arn: str) -> None:
     """Raise InvalidInput, naming the member, for a campaignConfig that cannot be."""
     for name, text in config.get("itemExplorationConfig", {}).items():
         if name not in _EXPLORATION:
-            raise InvalidInput(f"itemExplorationConfig has no parameter {name}; it has {', '.join(_EXPLORATION)}.")
+            raise InvalidInput(
+                f"itemExplorationConfig has no parameter {name}; it has {', '.join(_EXPLORATION)}."
+            )
         low, high = _EXPLORATION[name]
         try:
             ok = low <= float(text) <= high
         except ValueError:
             ok = False
         if not ok:
-            raise InvalidInput(f"itemExplorationConfig {name} is {text!r}; it must be a number from {low} to {high}.")
+            raise InvalidInput(
+                f"itemExplorationConfig {name} is {text!r}; it must be a number from {low} to {high}."
+            )
     if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith("/$LATEST"):
         raise InvalidInput(
             "syncWithLatestSolutionVersion needs the solutionVersionArn to be the solution's ARN with /$LATEST."
@@ -45,7 +49,9 @@ def request_update(
     if running in lifecycle.UNSETTLED:
         raise ResourceInUse(f"{campaign.arn} has an update that is {running}.")
     if campaign.status not in (lifecycle.ACTIVE, lifecycle.CREATE_FAILED):
-        raise ResourceInUse(f"{campaign.arn} is {campaign.status}; an update needs it ACTIVE or CREATE FAILED.")
+        raise ResourceInUse(
+            f"{campaign.arn} is {campaign.status}; an update needs it ACTIVE or CREATE FAILED."
+        )
     update = {m: changes.get(m, campaign.body.get(m)) for m in _UPDATED}
     update = {m: v for m, v in update.items() if v is not None}
     update |= {"status": lifecycle.CREATE_PENDING, "creationDateTime": now, "lastUpdatedDateTime": now}
@@ -64,7 +70,10 @@ def begin(tx: Transaction, campaign: Resource, now: float) -> None:
         if campaign.status == lifecycle.CREATE_PENDING:
             lifecycle.move(tx, campaign, lifecycle.CREATE_IN_PROGRESS, now)
         return
-    campaign.body = {**campaign.body, "latestCampaignUpdate": {**update, "status": lifecycle.CREATE_IN_PROGRESS}}
+    campaign.body = {
+        **campaign.body,
+        "latestCampaignUpdate": {**update, "status": lifecycle.CREATE_IN_PROGRESS},
+    }
     tx.save(campaign)
 
 
@@ -77,7 +86,11 @@ def finish_creation(tx: Transaction, campaign: Resource, now: float, *, serving:
 def finish_update(tx: Transaction, campaign: Resource, now: float, *, serving: dict[str, Any]) -> None:
     """Point the campaign at ``serving``; the update's values become the campaign's own."""
     update = {**campaign.body["latestCampaignUpdate"], "status": lifecycle.ACTIVE, "lastUpdatedDateTime": now}
-    body = {**campaign.body, **{m: update[m] for m in _UPDATED if m in update}, "latestCampaignUpdate": update}
+    body = {
+        **campaign.body,
+        **{m: update[m] for m in _UPDATED if m in update},
+        "latestCampaignUpdate": update,
+    }
     body.pop("failureReason", None)
     campaign.body = body
     campaign.internal = {**campaign.internal, "serving": serving}

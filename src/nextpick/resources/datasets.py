@@ -27,7 +27,9 @@ def commit_import(
     """Make an imported part the dataset's data (FULL) or add it (INCREMENTAL), and the job ACTIVE."""
     dataset = tx.get(job_resource.parent or "")
     if dataset is None or dataset.deleted_at is not None:
-        lifecycle.move(tx, job_resource, lifecycle.CREATE_FAILED, now, "The dataset was deleted during the import.")
+        lifecycle.move(
+            tx, job_resource, lifecycle.CREATE_FAILED, now, "The dataset was deleted during the import."
+        )
         return
     full = job_resource.body["importMode"] == "FULL"
     parts = [] if full else list(dataset.internal["parts"])
@@ -51,10 +53,14 @@ def update_schema(
     """
     lifecycle.require_active(dataset, "UpdateDataset")
     if dataset.body["datasetType"] not in ("ITEMS", "USERS"):
-        raise InvalidInput(f"{dataset.arn} is of type {dataset.body['datasetType']}; only Items and Users can be updated.")
+        raise InvalidInput(
+            f"{dataset.arn} is of type {dataset.body['datasetType']}; only Items and Users can be updated."
+        )
     for field in old.fields:
         if new.field(field.name) != field:
-            raise InvalidInput(f"The new schema must keep the field {field.name} of {dataset.body['schemaArn']} unchanged.")
+            raise InvalidInput(
+                f"The new schema must keep the field {field.name} of {dataset.body['schemaArn']} unchanged."
+            )
     added = [f for f in new.fields if old.field(f.name) is None]
     for field in added:
         if not field.nullable:
@@ -73,5 +79,8 @@ def update_schema(
     for solution in tx.find(SOLUTION.arn_kind, parent=dataset.parent):
         excluded = solution.internal.get("excluded", {})
         columns = [*excluded.get(dataset.body["datasetType"], []), *(f.name for f in added)]
-        solution.internal = {**solution.internal, "excluded": {**excluded, dataset.body["datasetType"]: columns}}
+        solution.internal = {
+            **solution.internal,
+            "excluded": {**excluded, dataset.body["datasetType"]: columns},
+        }
         tx.save(solution)

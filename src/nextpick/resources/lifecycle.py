@@ -107,9 +107,7 @@ def require_active(resource: Resource, purpose: str) -> None:
         raise ResourceInUse(f"{resource.arn} is {resource.status}; {purpose} needs it ACTIVE.")
 
 
-def move(
-    tx: Transaction, resource: Resource, status: str, now: float, reason: str | None = None
-) -> None:
+def move(tx: Transaction, resource: Resource, status: str, now: float, reason: str | None = None) -> None:
     """Give a resource its next status; raises ValueError for one that cannot follow."""
     if status not in _NEXT[resource.status or ""]:
         raise ValueError(f"{resource.arn} cannot go from {resource.status} to {status}")

@@ -11,7 +11,14 @@ from nextpick.resources import campaigns, lifecycle, rules
 from nextpick.resources.kinds import DATASET, SOLUTION, SOLUTION_VERSION
 from nextpick.store.records import Resource, Transaction
 
-_COPIED = ("performHPO", "performAutoML", "performIncrementalUpdate", "recipeArn", "eventType", "solutionConfig")
+_COPIED = (
+    "performHPO",
+    "performAutoML",
+    "performIncrementalUpdate",
+    "recipeArn",
+    "eventType",
+    "solutionConfig",
+)
 _UPDATABLE = ("aws-user-personalization", "aws-hrnn-coldstart")
 
 
@@ -38,7 +45,9 @@ def create_version(
     elif training_mode != "FULL":
         raise InvalidInput(f"trainingMode {training_mode} cannot be requested; FULL or UPDATE can.")
     if interactions_dataset(tx, solution) is None:
-        raise InvalidInput(f"{solution.parent} has no Interactions dataset; create one and import data first.")
+        raise InvalidInput(
+            f"{solution.parent} has no Interactions dataset; create one and import data first."
+        )
     suffix = name or short_id()
     body: dict[str, Any] = {m: solution.body[m] for m in _COPIED if m in solution.body}
     body |= {
@@ -65,7 +74,9 @@ def create_version(
 def _check_update(tx: Transaction, solution: Resource) -> None:
     recipe = solution.body.get("recipeArn", "").rpartition("/")[2]
     if recipe not in _UPDATABLE:
-        raise InvalidInput(f"trainingMode UPDATE is for {' and '.join(_UPDATABLE)}, not for {recipe or 'AutoML'}.")
+        raise InvalidInput(
+            f"trainingMode UPDATE is for {' and '.join(_UPDATABLE)}, not for {recipe or 'AutoML'}."
+        )
     versions = tx.find(SOLUTION_VERSION.arn_kind, parent=solution.arn, status=(lifecycle.ACTIVE,))
     if not any(v.body["trainingMode"] == "FULL" for v in versions):
         raise InvalidInput(f"{solution.arn} has no ACTIVE version trained with trainingMode FULL to update.")
@@ -103,7 +114,9 @@ def stop(tx: Transaction, version: Resource, now: float) -> None:
     if version.status not in (lifecycle.CREATE_PENDING, lifecycle.CREATE_IN_PROGRESS):
         if version.status == lifecycle.CREATE_STOPPING:
             raise ResourceInUse(f"{version.arn} is already {version.status}.")
-        raise InvalidInput(f"{version.arn} is {version.status}; only a version that is being created can be stopped.")
+        raise InvalidInput(
+            f"{version.arn} is {version.status}; only a version that is being created can be stopped."
+        )
     jobs = tx.find_jobs(arn=version.arn, states=("QUEUED", "RUNNING"))
     runs = any(job.state == "RUNNING" for job in jobs)
     for job in jobs:

@@ -46,7 +46,7 @@ def seed(version: str, user: str, now: float) -> np.uint64:
 
 
 @numba.njit(cache=True)
-def explore(scores, ranked, young, weight, seed, depth):  # noqa: ANN001, ANN201
+def explore(scores, ranked, young, weight, seed, depth):
     """Return the list with explored items, their scores, which were explored, and what the scores sum to.
 
     scores [n_items] float32; ranked [k] int32, the best rows in order, k >= depth or the whole catalogue;
@@ -87,7 +87,7 @@ def explore(scores, ranked, young, weight, seed, depth):  # noqa: ANN001, ANN201
 
 
 @numba.njit(cache=True)
-def _keys(scores, young, seed):  # noqa: ANN001, ANN202
+def _keys(scores, young, seed):
     """Return keys whose ascending order is a draw without replacement in proportion to the scores."""
     keys = np.empty(len(young), np.float64)
     for m in range(len(young)):
@@ -97,7 +97,7 @@ def _keys(scores, young, seed):  # noqa: ANN001, ANN202
 
 
 @numba.njit(cache=True)
-def _uniform(seed, index):  # noqa: ANN001, ANN202
+def _uniform(seed, index):
     """Return a number in (0, 1) that depends on seed and index alone (SplitMix64, Steele et al. 2014)."""
     z = seed + np.uint64(index + 1) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

@@ -32,7 +32,9 @@ def recommend(
     """Return the ``k`` best items as the API writes them; raises InvalidInput for what the recipe needs."""
     info = version.info
     if info.type == "PERSONALIZED_RANKING":
-        raise InvalidInput(f"{campaign.arn} serves {info.name}, which ranks a list; call GetPersonalizedRanking.")
+        raise InvalidInput(
+            f"{campaign.arn} serves {info.name}, which ranks a list; call GetPersonalizedRanking."
+        )
     if info.type == "RELATED_ITEMS":
         if item is None:
             raise InvalidInput(f"itemId is required: {campaign.arn} serves {info.name}.")
@@ -116,7 +118,9 @@ def _explored(
     rows, values, explored, total = explore.explore(scores, ranked, young, weight, seed, explore.DEPTH)
     ids = version.data.items.ids.ids(rows[:k])
     shown = np.round(values[:k] / total, _DECIMALS).tolist()
-    items: list[dict[str, Any]] = [{"itemId": id, "score": value} for id, value in zip(ids, shown, strict=True)]
+    items: list[dict[str, Any]] = [
+        {"itemId": id, "score": value} for id, value in zip(ids, shown, strict=True)
+    ]
     if version.info.explores_by_itself:
         for at in np.flatnonzero(explored[:k]).tolist():
             items[at]["reason"] = ["Exploration"]

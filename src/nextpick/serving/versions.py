@@ -55,7 +55,9 @@ def load(directory: Path) -> Version:
     """Return the version in a directory. Raises artifact.Damaged, OSError or ValueError with what is wrong."""
     described = json.loads((directory / "version.json").read_text())
     if described["format"] != FORMAT:
-        raise artifact.Damaged(f"version.json is of format {described['format']}, this nextpick reads {FORMAT}")
+        raise artifact.Damaged(
+            f"version.json is of format {described['format']}, this nextpick reads {FORMAT}"
+        )
     info = catalogue.find(described["recipe"])
     if info is None:
         raise artifact.Damaged(f"its recipe {described['recipe']} is not one of this nextpick's")

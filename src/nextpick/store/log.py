@@ -146,7 +146,10 @@ class LogReader:
             if connection is None:
                 connection = self._connections[name] = _open_for_reading(self._directory / f"{name}.db")
             query = f"SELECT seq, {_COLUMNS} FROM event WHERE seq > ? ORDER BY seq"
-            found += [(name, record[0], _row(record[1:])) for record in connection.execute(query, (since.get(name, 0),))]
+            found += [
+                (name, record[0], _row(record[1:]))
+                for record in connection.execute(query, (since.get(name, 0),))
+            ]
             self._counts[name] = count
         return found
 
