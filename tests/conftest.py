@@ -11,7 +11,8 @@ import pytest
 import nextpick
 
 ROLE = "arn:aws:iam::000000000000:role/personalize"
-INTERACTIONS_SCHEMA = """{"type": "record", "name": "Interactions", "namespace": "com.amazonaws.personalize.schema",
+INTERACTIONS_SCHEMA = """{"type": "record", "name": "Interactions",
+ "namespace": "com.amazonaws.personalize.schema",
  "fields": [{"name": "USER_ID", "type": "string"}, {"name": "ITEM_ID", "type": "string"},
  {"name": "TIMESTAMP", "type": "long"}], "version": "1.0"}"""
 

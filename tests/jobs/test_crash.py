@@ -1,4 +1,4 @@
-"""What is left after kill -9 of any process: every job ends with a result or a reason, nothing acked is lost."""
+"""After kill -9 of any process every job ends with a result or a reason, and nothing acknowledged is lost."""
 
 import os
 import signal
@@ -61,8 +61,7 @@ def test_a_job_whose_process_is_always_killed_fails_with_the_reason(server: Serv
         killer.join()
     assert job["status"] == "CREATE FAILED"
     assert "SIGKILL" in job["failureReason"]
-    parts = [path for path in (server.home / "blobs" / "datasets").glob("*/*")]
-    assert parts == []
+    assert list((server.home / "blobs" / "datasets").glob("*/*")) == []
 
 
 @pytest.mark.parametrize("stage", ["import", "train"])

@@ -24,7 +24,8 @@ def test_a_key_added_to_the_file_is_found_without_a_restart(tmp_path: Path) -> N
     assert file.find("AKIAOTHER") is None
     with path.open("a") as out:
         out.write(
-            "[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = s\nnextpick_account = 111122223333\n"
+            "[other]\naws_access_key_id = AKIAOTHER\n"
+            "aws_secret_access_key = s\nnextpick_account = 111122223333\n"
         )
     found = file.find("AKIAOTHER")
     assert found is not None

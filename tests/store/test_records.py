@@ -26,9 +26,13 @@ def resource(arn: str, **more: object) -> Resource:
 
 
 def test_a_failed_transaction_leaves_nothing(records: Records) -> None:
-    with pytest.raises(RuntimeError), records.write() as tx:
-        tx.insert(resource("a"))
-        raise RuntimeError
+    def fail_halfway() -> None:
+        with records.write() as tx:
+            tx.insert(resource("a"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_halfway()
     with records.read() as tx:
         assert tx.get("a") is None
 

@@ -1,7 +1,7 @@
 """What a handler is given beside its request, and the table it enters itself into."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from nextpick.clock import Clock
 from nextpick.errors import InvalidInput, TooManyTags
@@ -11,6 +11,13 @@ from nextpick.wire.dispatch import Call, Unsettled
 
 Request = dict[str, Any]
 Answer = dict[str, Any] | Unsettled | None
+
+
+class Owner(TypedDict):
+    """Whose resources are meant."""
+
+    account: str
+    region: str
 
 
 class Services(NamedTuple):
@@ -40,7 +47,7 @@ class Context(NamedTuple):
         return self.services.settings
 
     @property
-    def owner(self) -> dict[str, str]:
+    def owner(self) -> Owner:
         """The caller's account and region, as keyword arguments."""
         return {"account": self.call.account, "region": self.call.region}
 

@@ -130,7 +130,8 @@ def _check_length(texts: Texts, column: Spec, array: pa.Array) -> None:
         row = int(too_long[0])
         raise DataFailure(
             f"{texts.file} {texts.unit} {texts.lines[row]}: "
-            f"Length cannot be more than {column.most} characters for {column.name}: {shown(array[row].as_py())} has {lengths[row]}."
+            f"Length cannot be more than {column.most} characters for {column.name}: "
+            f"{shown(array[row].as_py())} has {lengths[row]}."
         )
 
 

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 def main(home: str, job_id: str, fence: str, parent_fd: str) -> None:
     """Do one claimed job and end it in the records."""
     threading.Thread(target=_end_with_parent, args=(int(parent_fd),), daemon=True).start()
+    os.nice(10)
     settings = Settings.load(home=Path(home))
     configure_logging(settings.log_level)
     records = Records(settings.home / "nextpick.db")

@@ -98,7 +98,6 @@ class JobRunner:
             env={**os.environ, **_THREADS, "OMP_WAIT_POLICY": "PASSIVE"},
             stdin=subprocess.DEVNULL,
             pass_fds=(self._pipe[0],),
-            preexec_fn=_be_nice,
             start_new_session=True,  # a terminal's Ctrl-C is for the server, which then ends its jobs
         )
 
@@ -124,10 +123,6 @@ class JobRunner:
             queue.release(self._records, child.job, self._clock.now(), _why(status), attempts)
         if ended:
             sweep.sweep(self._records, self._settings.home)
-
-
-def _be_nice() -> None:
-    os.nice(10)
 
 
 def _why(status: int) -> str:

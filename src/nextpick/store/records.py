@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.pool import NullPool, QueuePool
 
 metadata = sa.MetaData()
@@ -155,7 +156,7 @@ class Transaction:
             )
         )
         result = self._connection.execute(resource_table.insert().values(**_columns(resource)))
-        resource.seq = result.inserted_primary_key[0]
+        resource.seq = result.lastrowid
 
     def save(self, resource: Resource) -> None:
         """Write a changed resource back under a new revision."""
@@ -191,7 +192,7 @@ class Transaction:
         before: int | None = None,
         limit: int,
     ) -> list[Job]:
-        """Return jobs of one account and region, newest first; ``before`` is the ``seq`` of the last one seen."""
+        """Return jobs of one account and region, newest first; ``before`` is the last ``seq`` seen."""
         c = job_table.c
         query = sa.select(job_table).where(c.account == account, c.region == region)
         if before is not None:
@@ -232,8 +233,8 @@ class Records:
             max_overflow=24,
             connect_args={"check_same_thread": False, "timeout": 30},
         )
-        sa.event.listen(self._engine, "connect", _configure)
-        sa.event.listen(self._engine, "begin", _begin)
+        event.listen(self._engine, "connect", _configure)
+        event.listen(self._engine, "begin", _begin)
         self._watch = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
 
     @contextmanager
