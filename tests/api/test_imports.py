@@ -53,6 +53,7 @@ def test_a_failed_import_leaves_the_data_as_it_was(api: Api, shop: Shop) -> None
 
 
 def test_a_location_where_nothing_is_fails_the_import(shop: Shop) -> None:
+    shop.api.put_object("data", "something.csv", "")
     job = shop.imported(shop.start_import("none", key="nothing.csv"))
     assert job["status"] == "CREATE FAILED"
     assert "s3://data/nothing.csv" in job["failureReason"]

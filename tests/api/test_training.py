@@ -127,6 +127,23 @@ def test_an_unknown_hyperparameter_is_named(shop: Shop) -> None:
     assert "speed" in str(raised.value)
 
 
+def test_hpo_tries_values_and_reports_the_best(shop: Shop) -> None:
+    ranges = {"integerHyperParameterRanges": [{"name": "bptt", "minValue": 2, "maxValue": 9}]}
+    config = {
+        "hpoResourceConfig": {"maxNumberOfTrainingJobs": "3", "maxParallelTrainingJobs": "1"},
+        "algorithmHyperParameterRanges": ranges,
+    }
+    solution = shop.solution("hpo", performHPO=True, solutionConfig={"hpoConfig": config})
+    version = shop.trained(shop.train(solution))
+    tuned = version["tunedHPOParams"]["algorithmHyperParameters"]
+    assert int(tuned["bptt"]) in {*range(2, 10), 32}
+    ranges["integerHyperParameterRanges"][0]["maxValue"] = 99
+    with pytest.raises(ClientError) as raised:
+        shop.solution("hpo-2", performHPO=True, solutionConfig={"hpoConfig": config})
+    assert code(raised) == "InvalidInputException"
+    assert "bptt" in str(raised.value)
+
+
 def test_a_version_in_training_is_stopped_and_stays_described(shop: Shop) -> None:
     version = shop.train(shop.solution("stopped"))
     shop.api.personalize.stop_solution_version_creation(solutionVersionArn=version)

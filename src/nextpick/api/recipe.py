@@ -1,11 +1,11 @@
 """Recipes, algorithms and feature transformations: the catalogue, which is the same for every caller."""
 
-from dataclasses import fields
 from typing import Any
 
 from nextpick.api.context import Answer, Context, Request, operation
 from nextpick.api.solution import find_recipe
 from nextpick.errors import ResourceNotFound
+from nextpick.jobs.choose import default_ranges
 from nextpick.names import builtin_arn, parse_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
@@ -95,18 +95,6 @@ def _summary(info: RecipeInfo) -> dict[str, Any]:
 
 
 def _ranges(info: RecipeInfo) -> dict[str, Any]:
-    """Return the ranges in which HPO may look, as the service model groups them."""
-    ranges: dict[str, list[dict[str, Any]]] = {
-        "integerHyperParameterRanges": [],
-        "continuousHyperParameterRanges": [],
-        "categoricalHyperParameterRanges": [],
-    }
-    for field in fields(catalogue.load(info).Params):
-        entry: dict[str, Any] = {"name": field.name, "isTunable": bool(field.metadata.get("hpo"))}
-        if isinstance(field.default, bool):
-            ranges["categoricalHyperParameterRanges"].append({**entry, "values": ["true", "false"]})
-        elif field.metadata.get("low") is not None:
-            low, high = field.metadata["low"], field.metadata["high"]
-            kind = "integer" if isinstance(field.default, int) else "continuous"
-            ranges[f"{kind}HyperParameterRanges"].append({**entry, "minValue": low, "maxValue": high})
-    return ranges
+    """Return the ranges in which HPO looks; what is listed is tunable."""
+    ranges = default_ranges(info)
+    return {name: [{**entry, "isTunable": True} for entry in entries] for name, entries in ranges.items()}

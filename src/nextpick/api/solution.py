@@ -1,10 +1,12 @@
 """CreateSolution and UpdateSolution."""
 
 import re
+from types import ModuleType
 from typing import Any
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
 from nextpick.errors import InvalidInput, ResourceNotFound
+from nextpick.jobs.choose import MOST_TRIALS
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
@@ -92,13 +94,31 @@ def find_recipe(arn: str) -> RecipeInfo:
 
 def _check_config(config: dict[str, Any], info: RecipeInfo) -> None:
     _refuse_unavailable(config)
-    catalogue.parse_params(catalogue.load(info), config.get("algorithmHyperParameters", {}))
+    module = catalogue.load(info)
+    catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
+    _check_ranges(module, config.get("hpoConfig", {}))
     threshold = config.get("eventValueThreshold")
     if threshold is not None:
         try:
             float(threshold)
         except ValueError:
             raise InvalidInput(f"eventValueThreshold is {threshold!r}; it must be a number.") from None
+
+
+def _check_ranges(module: ModuleType, config: dict[str, Any]) -> None:
+    """See that HPO can draw from every range: known names, ends that the recipe takes, the lower one first."""
+    for ranges in config.get("algorithmHyperParameterRanges", {}).values():
+        for given in ranges:
+            ends = given.get("values") or [given.get("minValue"), given.get("maxValue")]
+            for end in ends:
+                catalogue.parse_params(module, {given["name"]: str(end)})
+            if "values" not in given and given["minValue"] > given["maxValue"]:
+                raise InvalidInput(f"The range of {given['name']} begins above its end.")
+    jobs = config.get("hpoResourceConfig", {}).get("maxNumberOfTrainingJobs")
+    if jobs is not None and not (jobs.isdigit() and 1 <= int(jobs) <= MOST_TRIALS):
+        raise InvalidInput(
+            f"maxNumberOfTrainingJobs is {jobs!r}; it must be a number from 1 to {MOST_TRIALS}."
+        )
 
 
 def _refuse_unavailable(config: dict[str, Any]) -> None:

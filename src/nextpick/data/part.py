@@ -58,6 +58,10 @@ class Part:
             wanted -= found[-1].num_rows
         return found
 
+    def take_all(self, schema: pa.Schema) -> list[pa.Table]:
+        """Return all rows that were not taken yet, with columns as ``take`` gives them."""
+        return self.take(1 << BUCKET_BITS, schema)
+
     def _read(self, schema: pa.Schema) -> pa.Table:
         path = self._directory / self._manifest["files"][self._next_file]["name"]
         self._next_file += 1

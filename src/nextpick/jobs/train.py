@@ -13,18 +13,16 @@ import numpy as np
 from nextpick.data import snapshot
 from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
-from nextpick.data.run import Run
+from nextpick.jobs.choose import choose, measure
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
-from nextpick.recipes import catalogue, evaluate
+from nextpick.recipes import catalogue
 from nextpick.resources import versions
 from nextpick.resources.kinds import DATASET, SOLUTION
+from nextpick.serving.versions import FORMAT, load
 from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
-
-_AUTO_ML_RECIPES = ("aws-user-personalization", "aws-popularity-count")
-_AUTO_ML_METRIC = "normalized_discounted_cumulative_gain_at_25"
 
 
 def perform(work: Work) -> Outcome:
@@ -54,20 +52,20 @@ def perform(work: Work) -> Outcome:
     artifact.seal(out / "snapshot", {})
     data = open_snapshot(out / "snapshot")
     _check_minimums(data, work, version.body.get("eventType"))
-    best, metrics = _evaluate(data, config, version, work.run.share(0.3, 0.6))
-    info = catalogue.find(best)
-    assert info is not None
-    module = catalogue.load(info)
-    params = catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
-    state = module.fit(data, params, work.run.share(0.6, 0.95))
+    choice = choose(version.body, data, work.run.share(0.3, 0.5))
+    metrics = measure(choice, data, work.run.share(0.5, 0.65))
+    module = catalogue.load(choice.info)
+    params = catalogue.parse_params(module, choice.hyperparameters)
+    state = module.fit(data, params, work.run.share(0.65, 0.95))
     work.run.progress(0.95, "writing the version")
-    artifact.save(out / "model", state, {"recipe": best})
-    catalogue.warm(module, state)
-    _write_last(
-        out / "version.json", {"format": 1, "recipe": best, "log_positions": positions, "metrics": metrics}
-    )
+    artifact.save(out / "model", state, {"recipe": choice.info.name})
+    described = {"format": FORMAT, "recipe": choice.info.name, "log_positions": positions, "metrics": metrics}
+    _write_last(out / "version.json", described)
+    load(out)  # that it can be, and that the code it is served by is compiled
     hours = round((work.clock.now() - started) / 3600, 3)
-    trained: dict[str, Any] = {"trainingHours": hours, "recipeArn": builtin_arn("recipe", best)}
+    trained: dict[str, Any] = {"trainingHours": hours, "recipeArn": builtin_arn("recipe", choice.info.name)}
+    if choice.is_tuned:
+        trained["tunedHPOParams"] = {"algorithmHyperParameters": choice.hyperparameters}
     internal = {
         "dir": name,
         "metrics": metrics,
@@ -125,33 +123,6 @@ def _check_minimums(data: Data, work: Work, event_type: str | None) -> None:
     least = work.settings.min_users
     if int(np.count_nonzero(np.diff(data.interactions.offsets) >= 2)) < least:
         raise JobFailure(f"Dataset has fewer than {least} users with at least 2 interactions each{after}")
-
-
-def _evaluate(
-    data: Data, config: dict[str, Any], version: Resource, run: Run
-) -> tuple[str, dict[str, float]]:
-    """Return the recipe to serve and its hold-out metrics; AutoML tries its recipes and takes the best."""
-    recipe = version.body.get("recipeArn", "").rpartition("/")[2]
-    if not version.body.get("performAutoML"):
-        return recipe, _metrics(recipe, config, data, run)
-    chosen = config.get("autoMLConfig", {})
-    names = [arn.rpartition("/")[2] for arn in chosen.get("recipeList", [])] or list(_AUTO_ML_RECIPES)
-    metric = chosen.get("metricName", _AUTO_ML_METRIC)
-    results = {}
-    for i, name in enumerate(names):
-        share = run.share(i / len(names), (i + 1) / len(names))
-        results[name] = _metrics(name, {}, data, share)
-    best = max(names, key=lambda name: results[name].get(metric, 0.0))
-    return best, results[best]
-
-
-def _metrics(recipe: str, config: dict[str, Any], data: Data, run: Run) -> dict[str, float]:
-    info = catalogue.find(recipe)
-    if info is None:
-        raise JobFailure(f"This nextpick has no recipe {recipe}.")
-    module = catalogue.load(info)
-    params = catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
-    return evaluate.evaluate(module, params, data, run)
 
 
 def _write_last(path: Path, content: dict[str, Any]) -> None:

@@ -5,10 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from nextpick.errors import InvalidInput
-from nextpick.recipes.interface import Query, State
 
 
 class RecipeInfo(NamedTuple):
@@ -121,12 +118,6 @@ def parse_params(module: ModuleType, given: dict[str, str]) -> Any:
             raise InvalidInput(f"{module.NAME} has no hyperparameter {full_name}; it has {has}.")
         values[name] = _parse(full_name, text, known[name].default, known[name].metadata)
     return module.Params(**values)
-
-
-def warm(module: ModuleType, state: State) -> None:
-    """Score once, so that the compiled code is on disk for the processes that serve."""
-    history = np.zeros(1, np.int32)
-    module.score(state, [Query(-1, history, 0)])
 
 
 def _parse(name: str, text: str, default: Any, limits: Any) -> Any:

@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nextpick.data.dataset import Data, open_snapshot
+from nextpick.data.failure import DataFailure
 from nextpick.errors import ServiceUnavailable
 from nextpick.models import artifact
+from nextpick.models.topk import top_k
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
+from nextpick.recipes.interface import Query
 from nextpick.serving import explore
 from nextpick.serving.live import Positions, Tails
 
@@ -65,10 +68,17 @@ def load(directory: Path) -> Version:
     state, _ = artifact.load(directory / "model")
     data = open_snapshot(directory / "snapshot")
     module = catalogue.load(info)
-    catalogue.warm(module, state)
+    _warm(module, state)
     cid = blake2b(directory.name.encode(), digest_size=3).hexdigest()
     young = explore.Young(data, state["item_count"])
     return Version(directory.name, cid, info, module, state, data, described["log_positions"], young)
+
+
+def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
+    """Run what a request runs, so that its code is compiled (or read from the cache) before the first one."""
+    scores = module.score(state, [Query(-1, np.zeros(1, np.int32), 0)])[0]
+    ranked = top_k(scores, 2)
+    explore.explore(scores, ranked, np.zeros(1, np.int32), 0.5, np.uint64(1), 2)
 
 
 class Versions:
@@ -94,7 +104,7 @@ class Versions:
         if version is None:
             try:
                 version = await self._load(campaign.version)
-            except (artifact.Damaged, OSError, ValueError) as error:
+            except (artifact.Damaged, DataFailure, OSError, ValueError) as error:
                 log.error("%s: version %s cannot be loaded: %s", campaign.arn, campaign.version, error)
                 version = self._last.get(campaign.arn)
                 if version is None:

@@ -1,0 +1,283 @@
+"""Building a snapshot: dataset parts and streamed events become the columns that recipes read.
+
+Interactions are merged a range of users at a time, so that memory is bounded by such a range and by the ids.
+The same input gives the same bytes.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from nextpick.data import entities, kinds
+from nextpick.data.columns import pc
+from nextpick.data.dataset import FORMAT, MANIFEST, Source
+from nextpick.data.durable import sync_tree
+from nextpick.data.failure import DataFailure
+from nextpick.data.order import by_time, key_ranks, repeats
+from nextpick.data.part import BUCKET_BITS, Part
+from nextpick.data.run import Run
+from nextpick.data.spill import codes_of, compact, one_chunk, text_buffers
+from nextpick.data.streamed import COLUMNS, Streamed
+from nextpick.data.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from nextpick.store.log import EventRow
+
+__all__ = ["Source", "build_snapshot"]
+
+_RANGE_ROWS = 1_000_000
+_REMAP_ROWS = 4_000_000
+_NEVER = np.iinfo(np.int64).max
+_MOST_EVENT_TYPES = np.iinfo(np.int16).max
+
+
+def build_snapshot(
+    out: Path,
+    interactions: Source,
+    items: Source | None,
+    users: Source | None,
+    events: Iterable["EventRow"],
+    run: Run,
+    *,
+    event_type: str | None = None,
+    event_value_threshold: float | None = None,
+    excluded_columns: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Merge parts and events into the new directory ``out``: on disk when this returns.
+
+    event_type: only events of that type, in any letter case;  event_value_threshold: only events of at least
+    that value;  excluded_columns: by dataset type, metadata columns to leave out. Equal events of two imports,
+    or of an import and the stream, count once. Raises DataFailure when a part cannot be read, Stopped when
+    ``run`` says so; nothing is left under ``out`` then.
+    """
+    excluded = {kind.upper(): set(names) for kind, names in (excluded_columns or {}).items()}
+    shutil.rmtree(out, ignore_errors=True)
+    for name in ("interactions", "items", "users"):
+        (out / name).mkdir(parents=True)
+    try:
+        merge = _Merge(out / "interactions", event_type, event_value_threshold)
+        merge.run([Part(directory) for directory in interactions.parts], Streamed(events), run)
+        run.progress(0.8, "indexing items and users")
+        item_records = _records(items, kinds.ITEMS, excluded)
+        user_records = _records(users, kinds.USERS, excluded)
+        columns = {
+            "items": _write_items(out / "items", merge, item_records),
+            "users": _write_users(out / "users", merge, user_records),
+        }
+        event_types = merge.finish()
+        run.check()
+        manifest = {
+            "format": FORMAT,
+            "latest": merge.latest,
+            "event_types": event_types,
+            "columns": columns,
+        }
+        (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True))
+        sync_tree(out)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    run.progress(1.0, "snapshot written")
+
+
+class _Merge:
+    """Writes the interactions, range by range of their users, and collects the ids met."""
+
+    def __init__(self, directory: Path, event_type: str | None, threshold: float | None) -> None:
+        self._directory = directory
+        self._event_type, self._threshold = event_type, threshold
+        self._item = _Growing(directory / "item.npy", np.dtype(np.int32))
+        self._time = _Growing(directory / "time.npy", np.dtype(np.int64))
+        self._type = _Growing(directory / "event_type.npy", np.dtype(np.int16))
+        self._value = _Growing(directory / "event_value.npy", np.dtype(np.float32))
+        self._event_types: dict[str, int] = {}
+        self._counts: list[np.ndarray] = []
+        self._users: list[pa.StringArray] = []
+        self._item_rank = np.zeros(0, np.int32)
+        self.items: pa.StringArray = pa.array([], pa.string())  # in the order they were met
+        self.oldest = np.zeros(0, np.int64)  # by the same
+        self.latest = 0
+
+    def run(self, parts: list[Part], streamed: Streamed, run: Run) -> None:
+        """Merge everything, 1 M rows or so at a time."""
+        rows = sum(part.rows for part in parts) + streamed.rows
+        bits = min(BUCKET_BITS, max(0, rows // _RANGE_ROWS).bit_length())
+        try:
+            for step in range(1, (1 << bits) + 1):
+                run.check()
+                end = step << (BUCKET_BITS - bits)
+                sources = [part.take(end, COLUMNS) for part in parts] + [streamed.take(end)]
+                self._add(sources)
+                run.progress(0.8 * step / (1 << bits), "merging interactions")
+        finally:
+            for column in (self._item, self._time, self._type, self._value):
+                column.close()
+
+    def users(self) -> pa.StringArray:
+        """Return the users that have interactions, in their order."""
+        return pa.concat_arrays(self._users) if self._users else pa.array([], pa.string())
+
+    def sort_items(self, rank: np.ndarray) -> None:
+        """Take the final row of each item in ``items``."""
+        self._item_rank = rank.astype(np.int32)
+
+    def end_users(self, n_users: int) -> None:
+        """Write where each user's rows begin; users beyond those with interactions have none."""
+        offsets = np.zeros(n_users + 1, np.int64)
+        counts = np.concatenate(self._counts) if self._counts else np.zeros(0, np.int64)
+        np.cumsum(counts, out=offsets[1 : len(counts) + 1])
+        offsets[len(counts) + 1 :] = offsets[len(counts)]
+        np.save(self._directory / "offsets.npy", offsets)
+
+    def finish(self) -> list[str]:
+        """Replace provisional codes by final ones; return the event types, sorted."""
+        event_types = sorted(self._event_types)
+        final = np.full(len(event_types) + 1, -1, np.int16)
+        for place, name in enumerate(event_types):
+            final[self._event_types[name]] = place
+        _remap(self._directory / "item.npy", self._item_rank)
+        _remap(self._directory / "event_type.npy", final)
+        return event_types
+
+    def _add(self, sources: list[list[pa.Table]]) -> None:
+        source = np.repeat(
+            np.arange(len(sources)), [sum(table.num_rows for table in tables) for tables in sources]
+        )
+        table = one_chunk(
+            pa.concat_tables([COLUMNS.empty_table(), *(t for tables in sources for t in tables)])
+        )
+        kept = self._kept(table)
+        if kept is not None:
+            table, source = table.filter(kept), source[kept.to_numpy(zero_copy_only=False)]
+        if not table.num_rows:
+            return
+        table = compact(one_chunk(table))
+        keys = table.column("USER_ID").chunk(0)
+        by_hash, rank = key_ranks(keys)
+        order, same = by_time(rank, table.column("TIMESTAMP").chunk(0).to_numpy())
+        if len(np.unique(source)) > 1:
+            repeated, first = repeats(table.drop_columns(["USER_ID", "TIMESTAMP"]), order, same)
+            again = repeated[source[order[repeated]] != source[order[first]]]
+            order = np.delete(order, again)
+        rank = rank[order]
+        table = table.take(pa.array(order))
+        self._counts.append(np.bincount(rank, minlength=len(by_hash)))
+        self._users.append(keys.dictionary.take(pa.array(by_hash)))
+        self._append(table)
+
+    def _kept(self, table: pa.Table) -> pa.BooleanArray | None:
+        kept = None
+        if self._event_type is not None:
+            types = table.column("EVENT_TYPE").chunk(0)
+            wanted = [
+                name is not None and name.casefold() == self._event_type.casefold()
+                for name in types.dictionary.to_pylist()
+            ]
+            kept = pa.array(np.append(np.array(wanted, bool), False)[codes_of(types)])
+        if self._threshold is not None:
+            enough = pc.fill_null(pc.greater_equal(table.column("EVENT_VALUE"), self._threshold), False)
+            enough = enough.combine_chunks()
+            kept = enough if kept is None else pc.and_(kept, enough)
+        return kept
+
+    def _append(self, table: pa.Table) -> None:
+        time = table.column("TIMESTAMP").chunk(0).to_numpy()
+        local = table.column("ITEM_ID").chunk(0)
+        item = self._number_items(local.dictionary)[codes_of(local)]
+        np.minimum.at(self.oldest, item, time)
+        self.latest = max(self.latest, int(time.max()))
+        types = table.column("EVENT_TYPE").chunk(0)
+        numbers = [
+            self._event_types.setdefault(t, len(self._event_types)) for t in types.dictionary.to_pylist()
+        ]
+        if len(self._event_types) > _MOST_EVENT_TYPES:
+            raise DataFailure(f"There are more than {_MOST_EVENT_TYPES} different values of EVENT_TYPE.")
+        values = table.column("EVENT_VALUE").chunk(0).to_numpy(zero_copy_only=False)
+        self._item.append(item)
+        self._time.append(time)
+        self._type.append(np.append(np.array(numbers, np.int16), np.int16(-1))[codes_of(types)])
+        self._value.append(values)
+
+    def _number_items(self, ids: pa.StringArray) -> np.ndarray:
+        """Return the provisional number of each id, giving new ones the next."""
+        numbers = pc.index_in(ids, value_set=self.items)
+        new = ids.filter(numbers.is_null())
+        if len(new):
+            self.items = pa.concat_arrays([self.items, new])
+            self.oldest = np.append(self.oldest, np.full(len(new), _NEVER))
+            numbers = pc.index_in(ids, value_set=self.items)
+        return numbers.to_numpy()
+
+
+class _Growing:
+    """An ``.npy`` file of one dimension whose length is known when it is closed."""
+
+    def __init__(self, path: Path, dtype: np.dtype) -> None:
+        self._file, self._dtype, self._n = path.open("wb"), dtype, 0
+        self._write_header()
+
+    def append(self, array: np.ndarray) -> None:
+        self._file.write(np.ascontiguousarray(array, self._dtype).data)
+        self._n += len(array)
+
+    def close(self) -> None:
+        self._file.seek(0)
+        self._write_header()  # numpy leaves room for the longest length
+        self._file.close()
+
+    def _write_header(self) -> None:
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self._dtype),
+            "fortran_order": False,
+            "shape": (self._n,),
+        }
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _remap(path: Path, final: np.ndarray) -> None:
+    """Replace each code in a file by ``final[code]``."""
+    codes = np.load(path, mmap_mode="r+")
+    for start in range(0, len(codes), _REMAP_ROWS):
+        codes[start : start + _REMAP_ROWS] = final[codes[start : start + _REMAP_ROWS]]
+    codes.flush()
+
+
+def _records(source: Source | None, kind: kinds.Kind, excluded: Mapping[str, set[str]]) -> pa.Table:
+    if source is None:
+        return pa.table({kind.key: pa.array([], pa.string()).dictionary_encode()})
+    return entities.read_entities(source, kind, excluded.get(kind.dataset_type, ()))
+
+
+def _write_items(directory: Path, merge: _Merge, records: pa.Table) -> list[dict[str, Any]]:
+    """Write the items' vocabulary, in the order of their bytes, and columns; number the interactions' items."""
+    known = records.column("ITEM_ID").chunk(0).cast(pa.string())
+    others = known.filter(pc.invert(pc.is_in(known, value_set=merge.items)))
+    ids = pa.concat_arrays([merge.items, others])
+    order = pc.sort_indices(ids).to_numpy()
+    rank = np.empty(len(ids), np.int64)
+    rank[order] = np.arange(len(ids))
+    merge.sort_items(rank[: len(merge.items)])
+    ids = ids.take(pa.array(order))
+    Vocabulary.of_bytes(*text_buffers(ids)).save(directory)
+    aligned = entities.align(records, "ITEM_ID", ids)
+    oldest = np.append(merge.oldest, np.full(len(others), _NEVER))[order]
+    np.save(directory / "created.npy", entities.created(aligned, oldest, merge.latest))
+    return entities.write_columns(aligned, directory)
+
+
+def _write_users(directory: Path, merge: _Merge, records: pa.Table) -> list[dict[str, Any]]:
+    """Write the users' vocabulary, those with interactions first, and columns; end the interactions' offsets."""
+    active = merge.users()
+    known = records.column("USER_ID").chunk(0)
+    by_hash, _ = key_ranks(known)
+    known = known.dictionary.take(pa.array(by_hash))
+    ids = pa.concat_arrays([active, known.filter(pc.invert(pc.is_in(known, value_set=active)))])
+    merge.end_users(len(ids))
+    Vocabulary.of_bytes(*text_buffers(ids)).save(directory)
+    np.save(directory / "created.npy", np.zeros(len(ids), np.int64))
+    return entities.write_columns(entities.align(records, "USER_ID", ids), directory)

@@ -1,0 +1,110 @@
+"""Streamed events as rows to train on."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from nextpick.data.part import BUCKET_BITS
+from nextpick.data.spill import HASH_BITS, codes_of, key_hashes, one_chunk
+
+if TYPE_CHECKING:
+    from nextpick.store.log import EventRow
+
+# What training reads of an interaction, streamed or imported.
+COLUMNS = pa.schema(
+    [
+        ("USER_ID", pa.dictionary(pa.int32(), pa.string())),
+        ("ITEM_ID", pa.dictionary(pa.int32(), pa.string())),
+        ("TIMESTAMP", pa.int64()),
+        ("EVENT_TYPE", pa.dictionary(pa.int32(), pa.string())),
+        ("EVENT_VALUE", pa.float64()),
+    ]
+)
+_CHUNK = 100_000
+
+
+class Streamed:
+    """Events in the order of their users' hash buckets, read from front to back as a part is."""
+
+    def __init__(self, events: Iterable["EventRow"]) -> None:
+        """Take the events that can be trained on, each event id once, its first time.
+
+        An event without a user belongs to the user that a later event of its session names, else an earlier
+        one; without either it is left out, as is an event without an item.
+        """
+        table = _table(events)
+        self.rows = table.num_rows
+        keys = table.column("USER_ID").chunk(0)
+        buckets = (key_hashes(keys.dictionary) >> np.uint64(HASH_BITS - BUCKET_BITS)).astype(np.int64)[
+            codes_of(keys)
+        ]
+        self._table = table.take(pa.array(np.argsort(buckets, kind="stable")))
+        self._ends = np.cumsum(np.bincount(buckets, minlength=1 << BUCKET_BITS))
+        self._taken = 0
+
+    def take(self, buckets: int) -> list[pa.Table]:
+        """Return the rows whose hash is in the first ``buckets`` buckets and that were not taken yet."""
+        end = int(self._ends[buckets - 1])
+        found = self._table.slice(self._taken, end - self._taken)
+        self._taken = end
+        return [found]
+
+
+def _table(events: Iterable["EventRow"]) -> pa.Table:
+    users: list[str | None] = []
+    sessions: list[str] = []
+    times: list[int] = []
+    seen: set[str] = set()
+    chunks: list[pa.Table] = []
+    rows: list[EventRow] = []
+    for event in events:
+        if event.event_id in seen:
+            continue
+        seen.add(event.event_id)
+        users.append(event.user)
+        sessions.append(event.session)
+        times.append(event.time)
+        rows.append(event)
+        if len(rows) == _CHUNK:
+            chunks.append(_chunk(rows))
+            rows = []
+    table = one_chunk(pa.concat_tables([*chunks, _chunk(rows)]))
+    _link(users, sessions, times)
+    linked = pa.array(users, pa.string()).dictionary_encode()
+    table = table.set_column(0, COLUMNS.field("USER_ID"), linked.cast(COLUMNS.field("USER_ID").type))
+    known = table.column("USER_ID").is_valid().to_numpy() & table.column("ITEM_ID").is_valid().to_numpy()
+    return one_chunk(table.filter(pa.array(known)))
+
+
+def _chunk(rows: list["EventRow"]) -> pa.Table:
+    """Return events as columns; users are filled in when all sessions are known."""
+    columns = {
+        "USER_ID": [None] * len(rows),
+        "ITEM_ID": [event.item for event in rows],
+        "TIMESTAMP": [event.time for event in rows],
+        "EVENT_TYPE": [event.event_type for event in rows],
+        "EVENT_VALUE": [event.event_value for event in rows],
+    }
+    arrays = []
+    for field in COLUMNS:
+        plain = pa.string() if pa.types.is_dictionary(field.type) else field.type
+        array = pa.array(columns[field.name], plain)
+        arrays.append(
+            array.dictionary_encode().cast(field.type) if pa.types.is_dictionary(field.type) else array
+        )
+    return pa.Table.from_arrays(arrays, schema=COLUMNS)
+
+
+def _link(users: list[str | None], sessions: list[str], times: list[int]) -> None:
+    """Give each event without a user that of the next event of its session with one, else of the last."""
+    in_time = np.argsort(np.array(times, np.int64), kind="stable").tolist()
+    for order in (reversed(in_time), in_time):
+        of_session: dict[str, str] = {}
+        for row in order:
+            user = users[row]
+            if user is not None:
+                of_session[sessions[row]] = user
+            else:
+                users[row] = of_session.get(sessions[row])
