@@ -85,9 +85,9 @@ class Vocabulary:
         hashes = hash_texts(offsets, data)
         order = np.argsort(hashes, kind="stable").astype(np.int32)
         made = cls(np.asarray(offsets, np.int64), data, hashes[order], order)
-        for at in np.flatnonzero(made._hashes[1:] == made._hashes[:-1]):
-            text = made.id(int(order[at]))
-            if made._find(text.encode()) != order[at] or made.id(int(order[at + 1])) == text:
+        for row in order[1:][made._hashes[1:] == made._hashes[:-1]].tolist():
+            text = made.id(row)
+            if made._find(text.encode()) != row:
                 raise ValueError(f"id {text!r} occurs twice")
         return made
 

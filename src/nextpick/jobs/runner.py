@@ -65,9 +65,9 @@ class JobRunner:
         seen, due = -1, 0.0
         while not self._ending.wait(_POLL_S):
             try:
-                self._reap()
+                ended = self._reap()
                 version = self._records.version()
-                if version != seen or self._children:
+                if ended or version != seen or self._children:
                     seen = version
                     self._stop_asked()
                     self._start_queued()
@@ -108,7 +108,8 @@ class JobRunner:
             if child.job.id in asked and child.kill_at is None:
                 child.kill_at = time.monotonic() + _STOP_GRACE_S
 
-    def _reap(self) -> None:
+    def _reap(self) -> bool:
+        """Deal with the processes that have ended; tell whether there were any."""
         ended = False
         for job_id, child in list(self._children.items()):
             if child.kill_at is not None and time.monotonic() > child.kill_at:
@@ -123,6 +124,7 @@ class JobRunner:
             queue.release(self._records, child.job, self._clock.now(), _why(status), attempts)
         if ended:
             sweep.sweep(self._records, self._settings.home)
+        return ended
 
 
 def _why(status: int) -> str:
