@@ -43,7 +43,9 @@ class Server(SimpleNamespace):
                     break
             except (OSError, ValueError):
                 pass
-            assert self.process.poll() is None, Path(self.log.name).read_text()
+            if self.process.poll() is not None:
+                self.log.close()
+                raise AssertionError(Path(self.log.name).read_text())
             assert time.monotonic() < deadline
             time.sleep(0.02)
         self.url = found["url"]
@@ -97,9 +99,10 @@ class Server(SimpleNamespace):
 
     def stop(self) -> int:
         """End it as an operator does; return the exit status."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None:
             return -1
-        self.process.send_signal(signal.SIGTERM)
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(30)
         self.log.close()
         return status
@@ -123,12 +126,14 @@ class Server(SimpleNamespace):
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the pids of a process's living children."""
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    try:
-        return [int(child) for child in path.read_text().split()]
-    except OSError:
-        return []
+    """Return the pids of a process's children, whichever of its threads started them."""
+    found: list[int] = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found += [int(child) for child in path.read_text().split()]
+        except OSError:
+            continue
+    return found
 
 
 def command_of(pid: int) -> str:
