@@ -1,20 +1,14 @@
 """Fixtures every test may use: an engine in this process, and clients that check nothing before sending."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nextpick
-
-ROLE = "arn:aws:iam::000000000000:role/personalize"
-INTERACTIONS_SCHEMA = """{"type": "record", "name": "Interactions",
- "namespace": "com.amazonaws.personalize.schema",
- "fields": [{"name": "USER_ID", "type": "string"}, {"name": "ITEM_ID", "type": "string"},
- {"name": "TIMESTAMP", "type": "long"}], "version": "1.0"}"""
+from worlds import settle
 
 
 class Api:
@@ -35,19 +29,7 @@ class Api:
         path.write_text(text)
         return f"s3://{bucket}/{key}"
 
-    def settle(self, describe: Callable[[], dict[str, Any]], timeout_s: float = 60) -> dict[str, Any]:
-        """Describe until the status is no longer on its way, and return the last answer's resource."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            answer = describe()
-            resource = next(value for key, value in answer.items() if key != "ResponseMetadata")
-            update = resource.get("latestCampaignUpdate", {}).get("status", "")
-            if not any(
-                s in ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING")
-                for s in (resource["status"], update)
-            ):
-                return resource
-            assert time.monotonic() < deadline, f"still {resource['status']} after {timeout_s} s"
+    settle = staticmethod(settle)
 
 
 def open_api(home: Path, **settings: Any) -> Api:

@@ -1,10 +1,28 @@
 """Small worlds whose right answers are known."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
-from conftest import INTERACTIONS_SCHEMA, ROLE, Api
-
+ROLE = "arn:aws:iam::000000000000:role/personalize"
+INTERACTIONS_SCHEMA = """{"type": "record", "name": "Interactions",
+ "namespace": "com.amazonaws.personalize.schema",
+ "fields": [{"name": "USER_ID", "type": "string"}, {"name": "ITEM_ID", "type": "string"},
+ {"name": "TIMESTAMP", "type": "long"}], "version": "1.0"}"""
 HEADER = "USER_ID,ITEM_ID,TIMESTAMP\n"
+
+
+def settle(describe: Callable[[], dict[str, Any]], timeout_s: float = 60) -> dict[str, Any]:
+    """Describe until the status is no longer on its way, and return the last answer's resource."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = describe()
+        resource = next(value for key, value in answer.items() if key != "ResponseMetadata")
+        update = resource.get("latestCampaignUpdate", {}).get("status", "")
+        on_its_way = ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING")
+        if resource["status"] not in on_its_way and update not in on_its_way:
+            return resource
+        assert time.monotonic() < deadline, f"still {resource['status']} after {timeout_s} s"
 
 
 def checkerboard(users: int = 60, items: int = 40, per_user: int = 20) -> str:
@@ -20,7 +38,7 @@ def checkerboard(users: int = 60, items: int = 40, per_user: int = 20) -> str:
 class Shop:
     """A dataset group with an interactions dataset, and shorthand for what is done to it."""
 
-    def __init__(self, api: Api, name: str = "shop") -> None:
+    def __init__(self, api: Any, name: str = "shop") -> None:
         self.api, self.name = api, name
         personalize = api.personalize
         self.group = personalize.create_dataset_group(name=name)["datasetGroupArn"]

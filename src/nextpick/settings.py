@@ -37,6 +37,7 @@ class Settings:
     min_users: int = _setting(25, "Fewest users with at least two interactions a training needs.")
     bad_row_share: float = _setting(0.01, "Share of rows with bad cells an import tolerates.")
     import_block_bytes: int = _setting(8 * 1024 * 1024, "Bytes of CSV read and typed at a time.")
+    seed: int = _setting(0, "Seed of trainings: the same data and seed give the same model, byte for byte.")
     job_slots: int = _setting(2, "Jobs that run at the same time.")
     job_attempts: int = _setting(3, "How often a job is started before it is failed.")
     count_quotas: bool = _setting(

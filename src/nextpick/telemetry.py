@@ -25,5 +25,5 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("botocore").setLevel(logging.WARNING)
-    logging.getLogger("numba").setLevel(logging.WARNING)
+    for library in ("alembic", "botocore", "numba", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)

@@ -5,8 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import ROLE, Api
-from worlds import HEADER, Shop, checkerboard
+from conftest import Api
+from worlds import HEADER, ROLE, Shop, checkerboard
 
 ROWS = checkerboard().splitlines(keepends=True)[1:]
 

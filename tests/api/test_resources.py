@@ -6,8 +6,9 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import INTERACTIONS_SCHEMA, Api
+from conftest import Api
 from nextpick.wire.shapes import service
+from worlds import INTERACTIONS_SCHEMA
 
 
 def code(raised: pytest.ExceptionInfo[ClientError]) -> str:

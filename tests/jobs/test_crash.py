@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nextpick.store import log as event_log
+from nextpick.testing.server import ServerFailed
 from served import Server, children_of, command_of, wait_for_job_process
 from worlds import Shop, checkerboard
 
@@ -33,10 +34,10 @@ def big() -> str:
 def test_an_import_whose_process_is_killed_is_done_again(server: Server) -> None:
     shop = Shop(server)
     arn = shop.start_import("j", big())
-    os.kill(wait_for_job_process(server.process.pid), signal.SIGKILL)
+    os.kill(wait_for_job_process(server.pid), signal.SIGKILL)
     job = shop.imported(arn)
     assert job["status"] == "ACTIVE"
-    told = server.client_of_own().describe_job(resourceArn=arn)["job"]
+    told = server.nextpick.describe_job(resourceArn=arn)["job"]
     assert (told["state"], told["attempts"]) == ("DONE", 2)
 
 
@@ -47,7 +48,7 @@ def test_a_job_whose_process_is_always_killed_fails_with_the_reason(server: Serv
 
     def kill_each() -> None:
         while not ended.is_set():
-            for pid in children_of(server.process.pid):
+            for pid in children_of(server.pid):
                 if "nextpick.jobs.child" in command_of(pid):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.005)
@@ -71,7 +72,7 @@ def test_after_kill_9_of_the_supervisor_a_restart_finishes_the_job(server: Serve
     if stage == "train":
         shop.imported(arn)
         arn = shop.train(shop.solution())
-    wait_for_job_process(server.process.pid)
+    wait_for_job_process(server.pid)
     server.kill()
     server.start()
     shop.api = server
@@ -80,7 +81,7 @@ def test_after_kill_9_of_the_supervisor_a_restart_finishes_the_job(server: Serve
 
 
 def test_a_killed_worker_is_replaced_and_answers_again(server: Server) -> None:
-    workers = [pid for pid in children_of(server.process.pid) if "nextpick.worker" in command_of(pid)]
+    workers = [pid for pid in children_of(server.pid) if "nextpick.worker" in command_of(pid)]
     assert len(workers) == 2
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
@@ -122,7 +123,7 @@ def test_events_acknowledged_before_kill_9_are_in_the_log(server: Server) -> Non
     killed.set()
     for pid in reversed(server.family()):
         os.kill(pid, signal.SIGKILL)
-    server.process.wait()
+    server.kill()
     for thread in senders:
         thread.join()
     log_dir = server.home / "log"
@@ -133,7 +134,7 @@ def test_events_acknowledged_before_kill_9_are_in_the_log(server: Server) -> Non
 
 def test_a_second_server_on_the_same_home_is_refused_by_pid(server: Server) -> None:
     second = Server(server.home, workers=1)
-    with pytest.raises(AssertionError, match=f"in use by the nextpick with pid {server.process.pid}"):
+    with pytest.raises(ServerFailed, match=f"in use by the nextpick with pid {server.pid}"):
         second.start()
 
 

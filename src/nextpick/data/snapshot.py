@@ -16,7 +16,6 @@ import pyarrow as pa
 from nextpick.data import entities, kinds
 from nextpick.data.columns import pc
 from nextpick.data.dataset import FORMAT, MANIFEST, Source
-from nextpick.data.durable import sync_tree
 from nextpick.data.failure import DataFailure
 from nextpick.data.order import by_time, key_ranks, repeats
 from nextpick.data.part import BUCKET_BITS, Part
@@ -24,6 +23,7 @@ from nextpick.data.run import Run
 from nextpick.data.spill import codes_of, compact, one_chunk, text_buffers
 from nextpick.data.streamed import COLUMNS, Streamed
 from nextpick.data.vocabulary import Vocabulary
+from nextpick.durable import sync_tree
 
 if TYPE_CHECKING:
     from nextpick.store.log import EventRow

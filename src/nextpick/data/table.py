@@ -22,13 +22,13 @@ import pyarrow.parquet as pq
 from nextpick.data import csvblocks, kinds, parquetblocks
 from nextpick.data.avro import Schema
 from nextpick.data.columns import Spec, arrow_schema, specs
-from nextpick.data.durable import sync_tree
 from nextpick.data.failure import DataFailure
 from nextpick.data.order import by_time, key_ranks, repeats
 from nextpick.data.part import BUCKET_BITS, FORMAT, MANIFEST
 from nextpick.data.report import ImportReport, Ledger
 from nextpick.data.run import Run
 from nextpick.data.spill import HASH_BITS, Spill, compact, key_hashes
+from nextpick.durable import sync_tree
 from nextpick.settings import Settings
 from nextpick.store.blobs import BlobError, Object
 

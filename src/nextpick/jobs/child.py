@@ -10,7 +10,6 @@ import os
 import sys
 import threading
 import time
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +54,7 @@ def perform(records: Records, job: Job, settings: Settings) -> None:
     with records.read() as tx:
         resource = tx.get(job.arn)
     assert resource is not None
-    work = Work(job, resource, records, settings, clock, _run(records, job, clock))
+    work = Work(job, resource, records, settings, clock, _run(records, job, clock, settings.seed))
     try:
         module = importlib.import_module(f"nextpick.jobs.{_MODULES[job.kind]}")
         outcome: Outcome = module.perform(work)
@@ -77,7 +76,7 @@ def perform(records: Records, job: Job, settings: Settings) -> None:
         queue.finish(records, job, clock.now(), outcome.commit, outcome.report)
 
 
-def _run(records: Records, job: Job, clock: SystemClock) -> Run:
+def _run(records: Records, job: Job, clock: SystemClock, seed: int) -> Run:
     """Return the job's progress and stop functions, which reach the records a few times a second at most."""
     state = {"due": 0.0, "fraction": 0.0, "stage": "", "stop": False}
 
@@ -96,7 +95,6 @@ def _run(records: Records, job: Job, clock: SystemClock) -> Run:
         touch()
         return bool(state["stop"])
 
-    seed = zlib.crc32(job.arn.encode())
     return Run(progress=progress, should_stop=should_stop, rng=np.random.default_rng(seed))
 
 

@@ -4,7 +4,7 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 """
 
 import json
-import os
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from nextpick.data import snapshot
 from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
+from nextpick.durable import sync
 from nextpick.jobs.choose import choose, measure
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
 from nextpick.models import artifact
@@ -62,7 +63,7 @@ def perform(work: Work) -> Outcome:
     described = {"format": FORMAT, "recipe": choice.info.name, "log_positions": positions, "metrics": metrics}
     _write_last(out / "version.json", described)
     load(out)  # that it can be, and that the code it is served by is compiled
-    hours = round((work.clock.now() - started) / 3600, 3)
+    hours = math.ceil((work.clock.now() - started) / 3.6) / 1000  # in thousandths, begun ones count
     trained: dict[str, Any] = {"trainingHours": hours, "recipeArn": builtin_arn("recipe", choice.info.name)}
     if choice.is_tuned:
         trained["tunedHPOParams"] = {"algorithmHyperParameters": choice.hyperparameters}
@@ -127,11 +128,6 @@ def _check_minimums(data: Data, work: Work, event_type: str | None) -> None:
 
 def _write_last(path: Path, content: dict[str, Any]) -> None:
     """Write the file that makes the directory a version, and see all names on disk."""
-    with path.open("w") as file:
-        json.dump(content, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    for directory in (path.parent, path.parent.parent):
-        fd = os.open(directory, os.O_RDONLY)
-        os.fsync(fd)
-        os.close(fd)
+    path.write_text(json.dumps(content, indent=1, sort_keys=True))
+    for made in (path, path.parent, path.parent.parent):
+        sync(made)

@@ -1,13 +1,14 @@
 """Arrays on disk, with a manifest that says what each must be: no pickle, the same bytes for the same arrays."""
 
 import json
-import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from nextpick.durable import sync
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -31,12 +32,12 @@ def seal(directory: Path, info: Mapping[str, Any]) -> None:
     files = {}
     for path in _files(directory):
         files[str(path.relative_to(directory))] = {"bytes": path.stat().st_size, "blake2b": _digest(path)}
-        _sync(path)
+        sync(path)
     with (directory / MANIFEST).open("w") as file:
         json.dump({"format": FORMAT, "files": files, **info}, file, indent=1, sort_keys=True)
-    _sync(directory / MANIFEST)
+    sync(directory / MANIFEST)
     for folder in (directory, *sorted(path for path in directory.rglob("*") if path.is_dir())):
-        _sync(folder)
+        sync(folder)
 
 
 def verify(directory: Path) -> dict[str, Any]:
@@ -83,11 +84,3 @@ def _digest(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

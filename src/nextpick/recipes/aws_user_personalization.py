@@ -13,6 +13,7 @@ Sources:  models/transitions.py, models/attributes.py, models/mixture.py; develo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -71,10 +72,11 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
     """Return probabilities of the next item, float32; each full row sums to 1."""
     out = np.empty((len(queries), len(state["popularity"])), np.float32)
     decay, limit = state["history"]
-    tables = [state[name] for name in _TABLES]
+    tables = tuple(state[name] for name in _TABLES)
     for row, query in zip(out, queries, strict=True):
         mix = state["mix"][bucket(len(query.items))]
-        predict(query.items, query.user, mix, decay, int(limit), *tables, row)
+        arguments: list[Any] = [query.items, query.user, mix, decay, int(limit), *tables, row]
+        predict(*arguments)
     return out if items is None else out[:, items]
 
 

@@ -10,6 +10,8 @@ import string
 from pathlib import Path
 from typing import NamedTuple
 
+from nextpick.durable import sync
+
 _ALPHABET = string.ascii_uppercase + "234567"
 
 
@@ -77,7 +79,7 @@ def ensure_administrator(path: Path, account: str) -> KeyPair:
             f"[default]\naws_access_key_id = {pair.access_key}\n"
             f"aws_secret_access_key = {pair.secret}\nnextpick_account = {pair.account}\n"
         )
-        file.flush()
-        os.fsync(file.fileno())
+    sync(partial)
     partial.rename(path)
+    sync(path.parent)
     return pair

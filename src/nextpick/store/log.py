@@ -18,6 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from nextpick.durable import sync
 from nextpick.errors import ServiceUnavailable
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS event (
@@ -57,6 +58,7 @@ class LogWriter:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / f"{name}.db"
         self._connection = _open_for_writing(self._path)
+        sync(directory)  # the file's name; SQLite flushes only its content
         self._page = _map_counter(directory / f"{name}.count")
         self._bump()
         self._queue: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
@@ -221,7 +223,7 @@ def _record(row: EventRow) -> tuple:
 
 def _row(record: tuple) -> EventRow:
     impression = tuple(json.loads(record[10])) if record[10] else None
-    return EventRow(*record[:10], impression, record[11])
+    return EventRow._make((*record[:10], impression, record[11]))
 
 
 def _resolve(waiting: list[asyncio.Future], error: Exception | None) -> None:

@@ -3,11 +3,11 @@
 A serving worker never imports this module (nor Alembic): the supervisor migrates before it starts them.
 """
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from nextpick.durable import sync
 from nextpick.store import records
 
 HEAD = "0001"
@@ -45,9 +45,9 @@ def _back_up(path: Path, copy: Path) -> None:
     partial = copy.with_name(copy.name + ".partial")
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as target:
         source.backup(target)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(partial)
     partial.rename(copy)
+    sync(copy.parent)
 
 
 def _upgrade(path: Path) -> None:

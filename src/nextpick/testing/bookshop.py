@@ -56,7 +56,7 @@ _QUALITIES = (
 _FORMS = (
     "The {q} {t}",
     "{q} Is the {t}",
-    "A {q} {t}",
+    "One {q} {t}",
     "Beyond the {q} {t}",
     "My {q} {t}",
     "The {q} {t} Mystery",
@@ -198,7 +198,7 @@ def _titles(shelf: _Books, rng: np.random.Generator) -> list[str]:
         shelf.genre.tolist(), shelf.part.tolist(), shelf.series.tolist(), strict=True
     ):
         if series >= 0 and series not in series_names:
-            series_names[series] = _distinct("The {q} {t} Cycle", taken, rng)
+            series_names[series] = _distinct("{q} {t}", taken, rng)
         if series >= 0:
             titles.append(_distinct(f"{{q}} {{t}} ({series_names[series]}, {part})", taken, rng))
         else:
