@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import boto3
 import numpy as np
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from nextpick.store import keys
+from nextpick.testing.server import ServerProcess
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("NEXTPICK_DATA", HERE.parent / ".." / "shared" / "data"))
@@ -51,35 +51,22 @@ def sequences() -> list[list[str]]:
     return [piece.tolist() for piece in np.array_split(items, 6040)]
 
 
-class Server:
-    """``nextpick serve`` with one worker on a home."""
+class Server(ServerProcess):
+    """A server with one worker, timed from its start to its first answer."""
 
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.port = free_port()
+    def start(self) -> None:
+        """Start it and note ``start_s``, ``port`` and the keys."""
         started = time.perf_counter()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nextpick", "serve", "--home", str(home), "--port", str(self.port)],
-            stdout=subprocess.DEVNULL,
-        )
+        super().start()
+        self.port = int(self.url.rpartition(":")[2])
         wait_for(self.port, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
         self.start_s = time.perf_counter() - started
-        self.pair = keys.read(home / "credentials")[0]
-
-    def client(self, service: str) -> Any:
-        """Return a boto3 client."""
-        return boto3.client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=f"http://127.0.0.1:{self.port}",
-            aws_access_key_id=self.pair.access_key,
-            aws_secret_access_key=self.pair.secret,
-        )
+        self.pair = keys.read(self.home / "credentials")[0]
 
     def signed(self, path: str, body: dict[str, Any]) -> bytes:
         """Return a signed request as it goes over the wire."""
         raw = json.dumps(body).encode()
-        url = f"http://127.0.0.1:{self.port}{path}"
+        url = f"{self.url}{path}"
         request = AWSRequest("POST", url, data=raw, headers={"Content-Type": "application/json"})
         credentials = Credentials(self.pair.access_key, self.pair.secret)
         SigV4Auth(credentials, "personalize", "us-east-1").add_auth(request)
@@ -89,14 +76,8 @@ class Server:
 
     def worker(self) -> int:
         """Return the pid of the worker."""
-        return next(
-            p for p in tree(self.process.pid) if b"nextpick.worker" in Path(f"/proc/{p}/cmdline").read_bytes()
-        )
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.terminate()
-        self.process.wait()
+        is_worker = b"nextpick.worker"
+        return next(p for p in tree(self.pid) if is_worker in Path(f"/proc/{p}/cmdline").read_bytes())
 
 
 def campaign(server: Server) -> tuple[str, str, list[str]]:
@@ -214,9 +195,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory) / "home"
         server = Server(home)
+        server.start()
         arn, tracker, users = campaign(server)
         server.stop()
-        server = Server(home)
+        server.start()
         print(f"start to first answer: {server.start_s:.2f} s (second start, warm caches)")
         bare_port = free_port()
         bare = subprocess.Popen([sys.executable, str(HERE / "bare.py"), str(bare_port)])
@@ -263,7 +245,7 @@ def main() -> None:
 
 def print_memory(server: Server) -> None:
     """Print the memory of the worker and of the whole tree."""
-    whole = sum(pss_mb(pid) for pid in tree(server.process.pid))
+    whole = sum(pss_mb(pid) for pid in tree(server.pid))
     print(f"memory (PSS): worker {pss_mb(server.worker()):.0f} MB, tree {whole:.0f} MB")
 
 

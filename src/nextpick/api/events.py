@@ -5,13 +5,13 @@ Source: developer guide, "Recording item interaction events".
 
 import json
 import math
-import uuid
 from functools import partial
 from typing import Any
 
 import msgspec
 
 from nextpick.errors import InvalidInput
+from nextpick.names import request_id
 from nextpick.serving.service import Serving
 from nextpick.store.log import EventRow
 from nextpick.wire.dispatch import Call, Route
@@ -61,7 +61,7 @@ def _row(group: str, request: PutEvents, event: Event, now: float) -> EventRow:
         event_type=event.eventType,
         event_value=value,
         time=int(now if event.sentAt is None else event.sentAt),
-        event_id=event.eventId or str(uuid.uuid4()),
+        event_id=event.eventId or request_id(),
         properties=json.dumps(others) if others else None,
         recommendation_id=event.recommendationId,
         impression=tuple(event.impression) if event.impression else None,

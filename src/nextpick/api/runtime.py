@@ -1,6 +1,5 @@
 """GetRecommendations and GetPersonalizedRanking: typed struct in, bytes out."""
 
-import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import msgspec
 
 from nextpick.errors import InvalidInput, ResourceNotFound
+from nextpick.names import request_id
 from nextpick.serving import recommend
 from nextpick.serving.recommend import DEFAULT_RESULTS, MOST_RESULTS, Asker
 from nextpick.serving.service import Serving
@@ -92,4 +92,4 @@ def _refuse_unavailable(request: Any) -> None:
 
 
 def _recommendation_id(version: Version) -> str:
-    return f"RID-{str(uuid.uuid4())[11:]}-CID-{version.cid}"
+    return f"RID-{request_id()[11:]}-CID-{version.cid}"

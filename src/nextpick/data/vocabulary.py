@@ -9,6 +9,7 @@ holds no dictionary of all ids. The same hash orders the rows of dataset parts.
 import mmap
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ import numpy as np
 _SEED = 0x9E3779B97F4A7C15
 _FACTOR = 0xD6E8FEB86659FD93
 _ALL = 0xFFFFFFFFFFFFFFFF
+_KEPT = 1 << 14  # texts kept of rows asked for last: popular items are in most answers
 _FEW = 64  # below this many ids, one by one is faster than as arrays
 
 
@@ -73,6 +75,7 @@ class Vocabulary:
         self._one_hash = hashes.data
         self._one_row = order.data
         self._bytes = data.data
+        self._recent = lru_cache(_KEPT)(self._text)
 
     @classmethod
     def build(cls, ids: Sequence[str]) -> Self:
@@ -110,14 +113,18 @@ class Vocabulary:
 
     def id(self, row: int) -> str:
         """Return the id of a row from 0 to n-1."""
+        return self._recent(row)
+
+    def _text(self, row: int) -> str:
         return str(self._bytes[self._one_offset[row] : self._one_offset[row + 1]], "utf-8")
 
     def ids(self, rows: Sequence[int] | np.ndarray) -> list[str]:
         """Return the ids of rows, in the order given."""
-        offset, data = self._one_offset, self._bytes
         if isinstance(rows, np.ndarray):
             rows = rows.tolist()
-        return [str(data[offset[row] : offset[row + 1]], "utf-8") for row in rows]
+        if len(rows) > _KEPT:
+            return list(map(self._text, rows))
+        return list(map(self._recent, rows))
 
     def row(self, id: str) -> int:
         """Return the row of an id, or -1 when it is unknown."""

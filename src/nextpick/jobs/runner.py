@@ -62,7 +62,7 @@ class JobRunner:
             os.close(fd)
 
     def _loop(self) -> None:
-        seen, due = -1, 0.0
+        seen, due = b"", 0.0
         while not self._ending.wait(_POLL_S):
             try:
                 ended = self._reap()

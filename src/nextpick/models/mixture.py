@@ -6,20 +6,28 @@ The weights (a, b, c) depend on how long the history is; what a component cannot
 item without metadata) goes to recent popularity, so that every component, and p, sums to 1.
 """
 
+from bisect import bisect_right
+
 import numba
 import numpy as np
 
-BUCKETS = np.array([0, 1, 3, 8, 25], np.int32)  # least history length of each bucket
+_LEAST_READ = 16  # targets of any row
+_LEAST_LENGTHS = (0, 1, 3, 8, 25)
+BUCKETS = np.array(_LEAST_LENGTHS, np.int32)  # least history length of each bucket
 
 
 def bucket(length: int) -> int:
     """Return the bucket of a history's length."""
-    return int(np.searchsorted(BUCKETS, length, side="right")) - 1
+    return bisect_right(_LEAST_LENGTHS, length) - 1
 
 
 @numba.njit(cache=True)
 def add_rows(history, decay, limit, offsets, items, weights, scale, out):
-    """Add the history's rows to ``out``, the newer the heavier, ``scale`` in all; return the mass added."""
+    """Add the history's rows to ``out``, the newer the heavier, ``scale`` in all; return the mass added.
+
+    Of an older item, which weighs less, less of the row is read: its heaviest targets. Reading is what the time
+    goes to, and the targets left out would have moved no item by a place worth the name.
+    """
     n = min(limit, len(history))
     if n == 0 or scale == 0.0:
         return 0.0
@@ -27,13 +35,16 @@ def add_rows(history, decay, limit, offsets, items, weights, scale, out):
     for _ in range(n):
         total += x
         x *= decay
-    x, used = scale / total, 0.0
+    x, read, used = scale / total, 1.0, 0.0
     for k in range(n):
         row = history[len(history) - 1 - k]
-        for p in range(offsets[row], offsets[row + 1]):
+        first = offsets[row]
+        last = min(offsets[row + 1], first + max(_LEAST_READ, int((offsets[row + 1] - first) * read)))
+        for p in range(first, last):
             out[items[p]] += x * weights[p]
             used += x * weights[p]
         x *= decay
+        read *= np.sqrt(decay)
     return used
 
 

@@ -1,22 +1,58 @@
-"""The k best of many scores, in one pass; among equals the lower row wins."""
+"""The k best of many scores; among equals the lower row wins."""
 
 import numba
 import numpy as np
+
+_BLOCK = 32
 
 
 @numba.njit(cache=True)
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the rows of the ``k`` highest scores [n] float32, best first, as int32; equal to a stable argsort.
 
-    A heap of the k best so far has its worst on top: most scores are compared once and dropped.
+    The k-th best of the blocks' maxima is a bound that only a few scores reach; only blocks with one are read
+    again. Scores must not be NaN.
     """
     k = min(k, len(scores))
     if k <= 0:
         return np.empty(0, np.int32)
+    n_blocks = len(scores) // _BLOCK
     value = np.empty(k, np.float32)
     row = np.empty(k, np.int32)
-    size = 0
-    for i in range(len(scores)):
+    if n_blocks <= k:
+        size = _push(scores, 0, len(scores), value, row, 0)
+    else:
+        maxima = _maxima(scores, n_blocks)
+        _push(maxima, 0, n_blocks, value, row, 0)
+        bound = value[0]
+        size = 0
+        for block in range(n_blocks):
+            if maxima[block] >= bound:
+                size = _push(scores, block * _BLOCK, (block + 1) * _BLOCK, value, row, size)
+        size = _push(scores, n_blocks * _BLOCK, len(scores), value, row, size)
+    for end in range(k - 1, 0, -1):
+        value[0], value[end] = value[end], value[0]
+        row[0], row[end] = row[end], row[0]
+        _sink(value, row, end)
+    return row
+
+
+@numba.njit(cache=True, fastmath={"nnan", "nsz"})
+def _maxima(scores, n_blocks):
+    maxima = np.empty(n_blocks, np.float32)
+    for block in range(n_blocks):
+        best = scores[block * _BLOCK]
+        for i in range(block * _BLOCK + 1, (block + 1) * _BLOCK):
+            best = max(best, scores[i])
+        maxima[block] = best
+    return maxima
+
+
+@numba.njit(cache=True)
+def _push(scores, start, end, value, row, size):
+    """Offer scores in order of rows to a heap that has its worst on top; return the heap's size."""
+    k = len(value)
+    for i in range(start, end):
         s = scores[i]
         if size < k:
             value[size], row[size] = s, i
@@ -34,11 +70,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
         elif s > value[0]:
             value[0], row[0] = s, i
             _sink(value, row, k)
-    for end in range(k - 1, 0, -1):
-        value[0], value[end] = value[end], value[0]
-        row[0], row[end] = row[end], row[0]
-        _sink(value, row, end)
-    return row
+    return size
 
 
 @numba.njit(cache=True)

@@ -13,7 +13,10 @@ import numpy as np
 
 
 class Transitions(NamedTuple):
-    """Sparse rows: offsets [n_items+1] int64, items [nnz] int32, weights [nnz] float32; a row sums to < 1."""
+    """Sparse rows, heaviest first: offsets [n_items+1] int64, items [nnz] int32, weights [nnz] float32.
+
+    A row sums to < 1; of equal weights the lower item comes first.
+    """
 
     offsets: np.ndarray
     items: np.ndarray
@@ -100,9 +103,7 @@ def _rows(item, user_end, places, starts, powers, popularity, shrinkage, row_lim
             total[target] *= popularity[target]
             mass += total[target]
         chosen = np.sort(touched[:n_touched])
-        if n_touched > row_limit:
-            order = np.argsort(-total[chosen], kind="mergesort")[:row_limit]
-            chosen = chosen[np.sort(order)]
+        chosen = chosen[np.argsort(-total[chosen], kind="mergesort")[:row_limit]]
         while used + len(chosen) > len(items):
             items = np.concatenate((items, np.empty_like(items)))
             weights = np.concatenate((weights, np.empty_like(weights)))

@@ -13,6 +13,7 @@ Sources:  models/transitions.py, models/attributes.py, models/mixture.py; develo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ _TABLES = (
     "item_held", "item_codes", "item_lists", "item_list_items", "item_list_weights",
     "user_held", "user_codes", "user_lists", "user_list_items", "user_list_weights",
 )  # fmt: skip
+_tables_of = itemgetter(*_TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,7 @@ def fit(data: Data, params: Params, run: Run) -> State:
     tables = _tables(rest, held_items, held_users, n_items, data.latest)
     run.checkpoint(0.4, "choosing the mixture")
     whole = data.interactions
-    mix = mixing.choose(
-        users, whole.offsets, whole.item, tuple(tables[n] for n in _TABLES), decay, params.bptt, n_items
-    )
+    mix = mixing.choose(users, whole.offsets, whole.item, _tables_of(tables), decay, params.bptt, n_items)
     run.checkpoint(0.6, "counting transitions")
     state = _tables(whole, held_items, held_users, n_items, data.latest)
     run.checkpoint(1.0, "trained")
@@ -71,8 +71,8 @@ def fit(data: Data, params: Params, run: Run) -> State:
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
     """Return probabilities of the next item, float32; each full row sums to 1."""
     out = np.empty((len(queries), len(state["popularity"])), np.float32)
-    decay, limit = state["history"]
-    tables = tuple(state[name] for name in _TABLES)
+    decay, limit = state["history"].tolist()
+    tables = _tables_of(state)
     for row, query in zip(out, queries, strict=True):
         mix = state["mix"][bucket(len(query.items))]
         arguments: list[Any] = [query.items, query.user, mix, decay, int(limit), *tables, row]

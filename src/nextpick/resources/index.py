@@ -9,7 +9,7 @@ from nextpick.store.records import Records
 
 
 class _Content(NamedTuple):
-    version: int
+    version: bytes
     campaigns: dict[tuple[str, str, str], CampaignView]
     groups: dict[tuple[str, str, str], str]
 
@@ -19,7 +19,7 @@ class Index:
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._content = _Content(-1, {}, {})
+        self._content = _Content(b"", {}, {})
 
     def campaign(self, arn: str, account: str, region: str) -> CampaignView | None:
         """Return a campaign that has something to serve."""
@@ -40,7 +40,7 @@ class Index:
             self._content = self._read(version)
         return self._content
 
-    def _read(self, version: int) -> _Content:
+    def _read(self, version: bytes) -> _Content:
         with self._records.read() as tx:
             campaigns = tx.find(CAMPAIGN.arn_kind, status=(lifecycle.ACTIVE,))
             trackers = tx.find(EVENT_TRACKER.arn_kind, status=(lifecycle.ACTIVE,))

@@ -2,9 +2,9 @@
 
 The draw depends on the version, the user and the hour, so an answer can be repeated. At each position but the
 first an explored item enters with a probability of half the exploration weight; which one is drawn in
-proportion to its own score. It takes the score of the place it enters, and all scores are divided by the new
-total, so that a list stays in falling order, fewer results stay a prefix of more, and the scores of the whole
-catalogue still sum to 1. Source for weight and cut-off: developer guide, "User-Personalization recipe".
+proportion to its own score. Scores belong to places: the list's n-th score is the n-th best of the catalogue,
+so that a list stays in falling order, fewer results are a prefix of more, and the scores of the whole catalogue
+sum to 1 whatever is explored. Source for weight and cut-off: developer guide, "User-Personalization recipe".
 """
 
 from hashlib import blake2b
@@ -15,9 +15,9 @@ import numpy as np
 from nextpick.data.dataset import Data
 
 DEFAULT_WEIGHT, DEFAULT_CUT_OFF_DAYS = 0.3, 30.0
-DEPTH = 100  # positions at which items are explored
 _DAY_S = 86400.0
 _MOST = 1000  # young items considered, the youngest first
+_TRIES = 8  # draws for a position before it is left to the list
 
 
 class Young:
@@ -46,54 +46,41 @@ def seed(version: str, user: str, now: float) -> np.uint64:
 
 
 @numba.njit(cache=True)
-def explore(scores, ranked, young, weight, seed, depth):
-    """Return the list with explored items, their scores, which were explored, and what the scores sum to.
+def explore(scores, ranked, young, weight, seed):
+    """Return the list with young items entered: rows [k] int32, and which were explored [k] bool.
 
-    scores [n_items] float32; ranked [k] int32, the best rows in order, k >= depth or the whole catalogue;
-    young [m] int32. Returns rows [k] int32, scores [k] float64, explored [k] bool, total (1 before).
+    scores [n_items] float32; ranked [k] int32, the best rows in order; young [m] int32; seed uint64.
     """
     k = len(ranked)
-    rows = np.empty(k, np.int32)
-    values = np.empty(k, np.float64)
-    explored = np.zeros(k, np.bool_)
-    order = np.argsort(_keys(scores, young, seed))
-    placed = np.zeros(len(young), np.bool_)
-    place_of = np.full(len(scores), -1, np.int32)
+    rows, explored = np.empty(k, np.int32), np.zeros(k, np.bool_)
+    sums = np.empty(len(young), np.float64)
+    total = 0.0
     for m in range(len(young)):
-        place_of[young[m]] = m
-    next_base, next_young, total = 0, 0, 1.0
+        total += scores[young[m]] + 1e-12
+        sums[m] = total
+    next_ranked = 0
     for position in range(k):
-        while next_base < k and place_of[ranked[next_base]] >= 0 and placed[place_of[ranked[next_base]]]:
-            next_base += 1
-        if 0 < position < depth and _uniform(seed, position) < weight / 2 and next_base < k:
-            while next_young < len(young) and placed[order[next_young]]:
-                next_young += 1
-            if next_young < len(young):
-                chosen = order[next_young]
-                placed[chosen] = True
-                rows[position] = young[chosen]
-                values[position] = scores[ranked[next_base]]
-                explored[position] = True
-                total += values[position] - scores[young[chosen]]
-                continue
-        if next_base >= k:
-            return rows[:position], values[:position], explored[:position], total
-        rows[position] = ranked[next_base]
-        values[position] = scores[ranked[next_base]]
-        if place_of[ranked[next_base]] >= 0:
-            placed[place_of[ranked[next_base]]] = True
-        next_base += 1
-    return rows, values, explored, total
+        if position > 0 and _uniform(seed, position) < weight / 2:
+            for attempt in range(_TRIES):
+                u = _uniform(seed, (position + 1) * 1_000_000 + attempt)
+                drawn = young[min(np.searchsorted(sums, u * total), len(young) - 1)]
+                if not _contains(rows[:position], drawn):
+                    rows[position], explored[position] = drawn, True
+                    break
+        if not explored[position]:
+            while _contains(rows[:position], ranked[next_ranked]):
+                next_ranked += 1
+            rows[position] = ranked[next_ranked]
+            next_ranked += 1
+    return rows, explored
 
 
 @numba.njit(cache=True)
-def _keys(scores, young, seed):
-    """Return keys whose ascending order is a draw without replacement in proportion to the scores."""
-    keys = np.empty(len(young), np.float64)
-    for m in range(len(young)):
-        u = _uniform(seed, 1_000_000 + young[m])
-        keys[m] = -np.log(u) / (scores[young[m]] + 1e-12)
-    return keys
+def _contains(rows, row):
+    for other in rows:  # noqa: SIM110  numba compiles no any()
+        if other == row:
+            return True
+    return False
 
 
 @numba.njit(cache=True)

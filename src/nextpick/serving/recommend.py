@@ -4,6 +4,7 @@ The API's handlers and, later, batch jobs call the same functions. Source of the
 "Getting recommendations", "Getting a personalized ranking", and the recipe pages.
 """
 
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,9 +45,10 @@ def recommend(
             raise InvalidInput(f"userId is required: {campaign.arn} serves {info.name}.")
         query = ask(asker, campaign, version, user or "")
     scores = version.module.score(version.state, [query])[0]
-    if not info.explores:
-        return _plain(version, scores, k)
-    return _explored(asker, campaign, version, scores, user or "", k)
+    if info.explores:
+        return _explored(asker, campaign, version, scores, user or "", k)
+    ranked = top_k(scores, k)
+    return _items(version, ranked, scores[ranked])
 
 
 def rank(
@@ -93,36 +95,31 @@ def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Qu
     return Query(row, history)
 
 
-def _plain(version: Version, scores: np.ndarray, k: int) -> list[dict[str, Any]]:
-    rows = top_k(scores, k)
+def _items(version: Version, rows: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
+    """Return rows, with the scores of their places [k] where the recipe tells scores."""
     ids = version.data.items.ids.ids(rows)
     if not version.info.is_scored:
-        unwanted = np.isneginf(scores[rows])
-        return [{"itemId": id} for id, out in zip(ids, unwanted.tolist(), strict=True) if not out]
-    values = np.round(scores[rows].astype(np.float64), _DECIMALS).tolist()
-    return [{"itemId": id, "score": value} for id, value in zip(ids, values, strict=True)]
+        return [{"itemId": id} for id, score in zip(ids, scores.tolist(), strict=True) if score > -inf]
+    rounded = np.round(scores.astype(np.float64), _DECIMALS).tolist()
+    return [{"itemId": id, "score": score} for id, score in zip(ids, rounded, strict=True)]
 
 
 def _explored(
     asker: Asker, campaign: CampaignView, version: Version, scores: np.ndarray, user: str, k: int
 ) -> list[dict[str, Any]]:
+    ranked = top_k(scores, k)
     config = campaign.config.get("itemExplorationConfig", {})
     weight = float(config.get("explorationWeight", explore.DEFAULT_WEIGHT))
     if version.info.explores_by_itself:
         weight, config = explore.DEFAULT_WEIGHT, {}
     young = version.young.rows(float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS)))
     if weight == 0.0 or len(young) == 0:
-        return _plain(version, scores, k)
-    ranked = top_k(scores, max(k, explore.DEPTH))
+        return _items(version, ranked, scores[ranked])
     seed = explore.seed(version.name, user, asker.now)
-    rows, values, explored, total = explore.explore(scores, ranked, young, weight, seed, explore.DEPTH)
-    ids = version.data.items.ids.ids(rows[:k])
-    shown = np.round(values[:k] / total, _DECIMALS).tolist()
-    items: list[dict[str, Any]] = [
-        {"itemId": id, "score": value} for id, value in zip(ids, shown, strict=True)
-    ]
+    rows, explored = explore.explore(scores, ranked, young, weight, seed)
+    items = _items(version, rows, scores[ranked])
     if version.info.explores_by_itself:
-        for at in np.flatnonzero(explored[:k]).tolist():
+        for at in np.flatnonzero(explored).tolist():
             items[at]["reason"] = ["Exploration"]
     return items
 

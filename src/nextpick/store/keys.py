@@ -27,16 +27,16 @@ class KeyFile:
     """Looks keys up, reading the file again when it has changed."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = str(path)
         self._stamp: tuple[int, int] | None = None
         self._keys: dict[str, KeyPair] = {}
 
     def find(self, access_key: str) -> KeyPair | None:
         """Return the key pair of an access key, or None."""
-        stat = self._path.stat()
+        stat = os.stat(self._path)
         stamp = (stat.st_mtime_ns, stat.st_size)
         if stamp != self._stamp:
-            self._keys = {pair.access_key: pair for pair in read(self._path)}
+            self._keys = {pair.access_key: pair for pair in read(Path(self._path))}
             self._stamp = stamp
         return self._keys.get(access_key)
 

@@ -1,17 +1,14 @@
 """The event log: one SQLite file per writer, durable before the caller is answered.
 
 Each HTTP worker is the only writer of its own file (WAL, synchronous=FULL) and commits in a thread of its own:
-a commit takes everything that was queued while the last one ran. After a commit the writer bumps a counter in a
-small memory-mapped page beside the file, so that a reader learns in a microsecond whether there is news.
+a commit takes everything that was queued while the last one ran. After a commit the writer changes the stamp
+beside its file, and after its opening the one of the directory, so that a reader learns at once of any news.
 """
 
 import asyncio
 import json
-import mmap
-import os
 import queue
 import sqlite3
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,6 +17,7 @@ from typing import NamedTuple
 
 from nextpick.durable import sync
 from nextpick.errors import ServiceUnavailable
+from nextpick.store.stamp import Stamp
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY, dataset_group TEXT NOT NULL, user TEXT, session TEXT NOT NULL, item TEXT,
@@ -30,7 +28,7 @@ _COLUMNS = (
     "recommendation_id, impression, source"
 )
 _INSERT = f"INSERT INTO event ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"
-_COUNTER = struct.Struct("<Q")
+_DIRECTORY_STAMP = "writers.stamp"
 _MOST_AT_ONCE = 512  # calls in one commit
 
 
@@ -59,8 +57,9 @@ class LogWriter:
         self._path = directory / f"{name}.db"
         self._connection = _open_for_writing(self._path)
         sync(directory)  # the file's name; SQLite flushes only its content
-        self._page = _map_counter(directory / f"{name}.count")
-        self._bump()
+        self._stamp = Stamp(directory / f"{name}.stamp")
+        self._stamp.change()
+        _change_directory(directory)
         self._queue: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"log {name}", daemon=True)
         self._thread.start()
@@ -77,7 +76,7 @@ class LogWriter:
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
-        self._page.close()
+        self._stamp.close()
 
     def _work(self) -> None:
         while True:
@@ -105,12 +104,8 @@ class LogWriter:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             return ServiceUnavailable(f"The event could not be written to disk: {error}.")
-        self._bump()
+        self._stamp.change()
         return None
-
-    def _bump(self) -> None:
-        (count,) = _COUNTER.unpack_from(self._page)
-        _COUNTER.pack_into(self._page, 0, count + 1)
 
 
 class LogReader:
@@ -118,31 +113,31 @@ class LogReader:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._pages: dict[str, mmap.mmap] = {}
-        self._counts: dict[str, int] = {}
+        self._directory_stamp = Stamp(directory / _DIRECTORY_STAMP)
+        self._stamps: dict[str, Stamp] = {}
+        self._seen: dict[str, bytes] = {}
         self._connections: dict[str, sqlite3.Connection] = {}
-        self._listed = -1
+        self._listed = b""
 
     def changed(self) -> bool:
         """Tell whether any file may have rows that ``poll`` has not returned (a microsecond)."""
-        mtime = os.stat(self._directory).st_mtime_ns
-        if mtime != self._listed:
+        if self._directory_stamp.value() != self._listed:
             return True
-        return any(_COUNTER.unpack_from(page)[0] != self._counts[name] for name, page in self._pages.items())
+        return any(stamp.value() != self._seen[name] for name, stamp in self._stamps.items())
 
     def poll(self, since: dict[str, int]) -> list[tuple[str, int, EventRow]]:
         """Return (file, seq, row) of all rows after ``since`` (seq by file), each file's in order."""
-        mtime = os.stat(self._directory).st_mtime_ns
-        if mtime != self._listed:
-            for path in sorted(self._directory.glob("*.count")):
-                if path.stem not in self._pages:
-                    self._pages[path.stem] = _map_counter(path)
-                    self._counts[path.stem] = -1
-            self._listed = mtime
+        listed = self._directory_stamp.value()
+        if listed != self._listed:
+            for path in sorted(self._directory.glob("*.db")):
+                if path.stem not in self._stamps:
+                    self._stamps[path.stem] = Stamp(path.with_suffix(".stamp"))
+                    self._seen[path.stem] = b""
+            self._listed = listed
         found = []
-        for name, page in self._pages.items():
-            (count,) = _COUNTER.unpack_from(page)
-            if count == self._counts[name]:
+        for name, stamp in self._stamps.items():
+            value = stamp.value()
+            if value == self._seen[name]:
                 continue
             connection = self._connections.get(name)
             if connection is None:
@@ -152,19 +147,19 @@ class LogReader:
                 (name, record[0], _row(record[1:]))
                 for record in connection.execute(query, (since.get(name, 0),))
             ]
-            self._counts[name] = count
+            self._seen[name] = value
         return found
 
     def rewind(self) -> None:
         """Let the next ``poll`` look into every file again."""
-        self._counts = dict.fromkeys(self._counts, -1)
+        self._seen = dict.fromkeys(self._seen, b"")
 
     def close(self) -> None:
         """Close files and pages."""
         for connection in self._connections.values():
             connection.close()
-        for page in self._pages.values():
-            page.close()
+        for stamp in (self._directory_stamp, *self._stamps.values()):
+            stamp.close()
 
 
 def positions(directory: Path) -> dict[str, int]:
@@ -207,14 +202,10 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30)
 
 
-def _map_counter(path: Path) -> mmap.mmap:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if os.fstat(fd).st_size < _COUNTER.size:
-            os.ftruncate(fd, _COUNTER.size)
-        return mmap.mmap(fd, _COUNTER.size)
-    finally:
-        os.close(fd)
+def _change_directory(directory: Path) -> None:
+    stamp = Stamp(directory / _DIRECTORY_STAMP)
+    stamp.change()
+    stamp.close()
 
 
 def _record(row: EventRow) -> tuple:

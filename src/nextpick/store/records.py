@@ -5,7 +5,6 @@ and nothing is half-written. ``write()`` takes the database's write lock at its 
 still holds when it commits; a commit is on disk when it returns (WAL, synchronous=FULL).
 """
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -15,6 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool, QueuePool
+
+from nextpick.store.stamp import Stamp
 
 metadata = sa.MetaData()
 
@@ -235,7 +236,8 @@ class Records:
         )
         event.listen(self._engine, "connect", _configure)
         event.listen(self._engine, "begin", _begin)
-        self._watch = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+        self._stamp = Stamp(path.with_suffix(".stamp"))
+        self._stamp.change()  # a process that died between a commit and its stamp was the reason for this opening
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
@@ -248,14 +250,15 @@ class Records:
         """Open the only writing transaction; commit at the end, roll back on an exception."""
         with self._engine.connect() as connection, connection.begin():
             yield Transaction(connection)
+        self._stamp.change()
 
-    def version(self) -> int:
-        """Return a number that changes when another connection has committed (a few microseconds)."""
-        return self._watch.execute("PRAGMA data_version").fetchone()[0]
+    def version(self) -> bytes:
+        """Return what differs from an earlier answer when any process has committed since (no system call)."""
+        return self._stamp.value()
 
     def close(self) -> None:
         """Close every connection."""
-        self._watch.close()
+        self._stamp.close()
         self._engine.dispose()
 
 

@@ -25,7 +25,37 @@ LINGER_S = 2.0
 # Some HTTP clients offer HTTP/2 with every request; llhttp would then take the body for the other protocol's.
 _H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
 
+_CONTINUE = b"HTTP/1.1 100 "
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class _OneWrite:
+    """A transport for one answer: its head goes out together with the first piece of its body.
+
+    uvicorn writes them one after the other, and a write is a third of what a bare server does for a request.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+        self._has_head = False
+
+    def write(self, data: bytes) -> None:
+        if self._has_head or data.startswith(_CONTINUE):
+            self._transport.write(data)
+        elif self._head is None:
+            self._head = data
+        else:
+            self._transport.write(self._head + data)
+            self._has_head = True
+
+    def close(self) -> None:
+        if self._head is not None and not self._has_head:
+            self._transport.write(self._head)
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -89,6 +119,8 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser is not None and self.parser.should_upgrade():
             raise ValueError("there is nothing to upgrade to")  # the parser makes it a 400
         super().on_headers_complete()
+        if self.scope["method"] == "POST":  # an answer to HEAD has no body to wait for
+            self.cycle.transport = _OneWrite(self.transport)  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
         self._receiving = False

@@ -1,0 +1,28 @@
+"""The k best equal a stable sort, whatever the scores, the ties and the sizes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextpick.models.topk import top_k
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 3000),
+    st.integers(0, 600),
+    st.sampled_from([1, 2, 7, 1000]),
+)
+def test_the_best_rows_equal_those_of_a_stable_sort(seed: int, n: int, k: int, distinct: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = (rng.integers(0, distinct, n) / 7).astype(np.float32)
+    scores[rng.random(n) < 0.1] = -np.inf
+    assert top_k(scores, k).tolist() == np.argsort(-scores, kind="stable")[:k].tolist()
+
+
+@pytest.mark.parametrize("n", [0, 1, 31, 32, 33, 64])
+def test_no_more_rows_than_there_are(n: int) -> None:
+    scores = np.arange(n, dtype=np.float32)
+    assert top_k(scores, 500).tolist() == list(range(n))[::-1]
