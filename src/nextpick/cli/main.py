@@ -66,6 +66,17 @@ def env(home: Home = None) -> None:
 
 
 @app.command()
+def sample(directory: Annotated[Path, typer.Argument(help="Where to write; made when missing.")]) -> None:
+    """Write the data files of a made bookshop, and their schemas, to try things with."""
+    from nextpick.testing.bookshop import bookshop
+
+    shop = bookshop()
+    shop.write(directory)
+    for kind, schema in shop.schemas.items():
+        (directory / f"{kind.lower()}.json").write_text(schema)
+
+
+@app.command()
 def demo(
     stay: Annotated[bool, typer.Option(help="Leave the server running and print its URLs.")] = False,
 ) -> None:
