@@ -87,8 +87,9 @@ def campaign(server: Server) -> tuple[str, str, list[str]]:
     path.parent.mkdir(parents=True)
     with path.open("w") as file:
         file.write("USER_ID,ITEM_ID,TIMESTAMP\n")
+        joined = 1_600_000_000 + np.random.default_rng(1).integers(0, 1000 * 86_400, len(users))
         for user, items in enumerate(users):
-            file.writelines(f"{user},{item},{1_700_000_000 + 60 * t}\n" for t, item in enumerate(items))
+            file.writelines(f"{user},{item},{joined[user] + 20 * t}\n" for t, item in enumerate(items))
     personalize = server.client("personalize")
     group = personalize.create_dataset_group(name="bench")["datasetGroupArn"]
     schema = personalize.create_schema(name="bench", schema=SCHEMA)["schemaArn"]

@@ -3,38 +3,10 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import nextpick
-from worlds import settle
-
-
-class Api:
-    """The clients of one engine, with client-side validation off so that bad input reaches the server."""
-
-    def __init__(self, library: Any) -> None:
-        self.library = library
-        unchecked = {"parameter_validation": False}
-        self.personalize = library.client("personalize", **unchecked)
-        self.runtime = library.client("personalize-runtime", **unchecked)
-        self.events = library.client("personalize-events", **unchecked)
-        self.nextpick = library.client("nextpick", **unchecked)
-
-    def put_object(self, bucket: str, key: str, text: str) -> str:
-        """Write an object into the bucket directory and return its location."""
-        path = self.library.home / "buckets" / bucket / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return f"s3://{bucket}/{key}"
-
-    settle = staticmethod(settle)
-
-
-def open_api(home: Path, **settings: Any) -> Api:
-    """Open a home and return its clients."""
-    return Api(nextpick.open(home, **settings))
+from worlds import Api, open_api
 
 
 @pytest.fixture

@@ -1,8 +1,11 @@
-"""Small worlds whose right answers are known."""
+"""An engine's clients, and small worlds whose right answers are known."""
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import nextpick
 
 ROLE = "arn:aws:iam::000000000000:role/personalize"
 INTERACTIONS_SCHEMA = """{"type": "record", "name": "Interactions",
@@ -23,6 +26,32 @@ def settle(describe: Callable[[], dict[str, Any]], timeout_s: float = 60) -> dic
         if resource["status"] not in on_its_way and update not in on_its_way:
             return resource
         assert time.monotonic() < deadline, f"still {resource['status']} after {timeout_s} s"
+
+
+class Api:
+    """The clients of one engine, with client-side validation off so that bad input reaches the server."""
+
+    def __init__(self, library: Any) -> None:
+        self.library = library
+        unchecked = {"parameter_validation": False}
+        self.personalize = library.client("personalize", **unchecked)
+        self.runtime = library.client("personalize-runtime", **unchecked)
+        self.events = library.client("personalize-events", **unchecked)
+        self.nextpick = library.client("nextpick", **unchecked)
+
+    def put_object(self, bucket: str, key: str, text: str) -> str:
+        """Write an object into the bucket directory and return its location."""
+        path = self.library.home / "buckets" / bucket / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return f"s3://{bucket}/{key}"
+
+    settle = staticmethod(settle)
+
+
+def open_api(home: Path, **settings: Any) -> Api:
+    """Open a home and return its clients."""
+    return Api(nextpick.open(home, **settings))
 
 
 def checkerboard(users: int = 60, items: int = 40, per_user: int = 20) -> str:

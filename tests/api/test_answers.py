@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import Api, open_api
-from worlds import Shop, checkerboard
+from worlds import Api, Shop, checkerboard, open_api
 
 
 @pytest.fixture(scope="module")

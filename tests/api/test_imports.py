@@ -5,8 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import Api
-from worlds import HEADER, ROLE, Shop, checkerboard
+from worlds import HEADER, ROLE, Api, Shop, checkerboard
 
 ROWS = checkerboard().splitlines(keepends=True)[1:]
 

@@ -6,9 +6,8 @@ import re
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import Api
 from nextpick.wire.shapes import service
-from worlds import INTERACTIONS_SCHEMA
+from worlds import INTERACTIONS_SCHEMA, Api
 
 
 def code(raised: pytest.ExceptionInfo[ClientError]) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from conftest import open_api
-from worlds import HEADER, Shop, checkerboard
+from worlds import HEADER, Shop, checkerboard, open_api
 
 METRICS = {
     "coverage",

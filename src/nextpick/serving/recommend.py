@@ -100,7 +100,7 @@ def _items(version: Version, rows: np.ndarray, scores: np.ndarray) -> list[dict[
     ids = version.data.items.ids.ids(rows)
     if not version.info.is_scored:
         return [{"itemId": id} for id, score in zip(ids, scores.tolist(), strict=True) if score > -inf]
-    rounded = np.round(scores.astype(np.float64), _DECIMALS).tolist()
+    rounded = scores.astype(np.float64).round(_DECIMALS).tolist()
     return [{"itemId": id, "score": score} for id, score in zip(ids, rounded, strict=True)]
 
 

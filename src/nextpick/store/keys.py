@@ -8,10 +8,12 @@ import os
 import secrets
 import string
 from pathlib import Path
+from time import monotonic
 from typing import NamedTuple
 
 from nextpick.durable import sync
 
+_TRUSTED_S = 0.25
 _ALPHABET = string.ascii_uppercase + "234567"
 
 
@@ -24,15 +26,24 @@ class KeyPair(NamedTuple):
 
 
 class KeyFile:
-    """Looks keys up, reading the file again when it has changed."""
+    """Looks keys up, reading the file again when it has changed.
+
+    A key that is known is taken for good for a moment; one that is not is looked for in the file at once.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._stamp: tuple[int, int] | None = None
         self._keys: dict[str, KeyPair] = {}
+        self._checked_at = 0.0
 
     def find(self, access_key: str) -> KeyPair | None:
         """Return the key pair of an access key, or None."""
+        pair = self._keys.get(access_key)
+        now = monotonic()
+        if pair is not None and now - self._checked_at < _TRUSTED_S:
+            return pair
+        self._checked_at = now
         stat = os.stat(self._path)
         stamp = (stat.st_mtime_ns, stat.st_size)
         if stamp != self._stamp:

@@ -1,8 +1,8 @@
 """The HTTP server under the application: uvicorn with deadlines.
 
-The protocol adds what uvicorn has not: a request's headers must arrive within a time and a size, and a client
+The protocol adds what uvicorn has not: a request's headers must arrive within a time and a size, a client
 that is still sending when it gets its answer (too large, too slow) has a moment to read it before the
-connection closes.
+connection closes, and what the application can answer from memory is answered without a task.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from nextpick.settings import Settings
 from nextpick.wire.server import STOPPING, ASGIApp
@@ -25,6 +25,7 @@ LINGER_S = 2.0
 # Some HTTP clients offer HTTP/2 with every request; llhttp would then take the body for the other protocol's.
 _H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
 
+_OK = b"HTTP/1.1 200 OK\r\n"
 _CONTINUE = b"HTTP/1.1 100 "
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -70,6 +71,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._receiving = False  # between the first byte of a message and its last
         self._lingering = False
         self._timer: asyncio.TimerHandle | None = None
+        self._answer_now = getattr(self.app, "answer_now", None)
+        self._in_headers = False
+        self._held: tuple[RequestResponseCycle, Any] | None = None  # a request whose body may be at hand
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -101,6 +105,9 @@ class HttpProtocol(HttpToolsProtocol):
             head, blank, rest = data.partition(b"\r\n\r\n")
             data = _H2C.sub(b"", head) + blank + rest
         super().data_received(data)
+        if self._held is not None:  # more of it is to come
+            held, self._held = self._held, None
+            super()._start_asgi_task(*held)
         if self._headers_since is None:
             self._headers_size = 0
         else:
@@ -118,13 +125,38 @@ class HttpProtocol(HttpToolsProtocol):
         self._headers_since = None
         if self.parser is not None and self.parser.should_upgrade():
             raise ValueError("there is nothing to upgrade to")  # the parser makes it a 400
+        self._in_headers = True
         super().on_headers_complete()
+        self._in_headers = False
         if self.scope["method"] == "POST":  # an answer to HEAD has no body to wait for
             self.cycle.transport = _OneWrite(self.transport)  # type: ignore[assignment]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._in_headers and self._answer_now is not None and cycle.keep_alive:
+            self._held = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         self._receiving = False
         super().on_message_complete()
+        if self._held is None:
+            return
+        (cycle, app), self._held = self._held, None
+        answer = None
+        if self._answer_now is not None and not self.flow.write_paused:
+            answer = self._answer_now(cycle.scope, bytes(cycle.body))
+        if answer is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        headers, body = answer
+        lines = [_OK]
+        for name, value in (*cycle.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        lines += (b"\r\n", body)
+        self.transport.write(b"".join(lines))
+        cycle.response_started = cycle.response_complete = True
+        cycle.on_response()
 
     def on_response_complete(self) -> None:
         # With a pipeline, what is being received is a later request.
