@@ -20,9 +20,10 @@ from nextpick.settings import Settings
 from nextpick.store.keys import KeyFile
 from nextpick.store.log import LogReader, LogWriter
 from nextpick.store.records import Records
+from nextpick.wire.asgi import ASGIApp
 from nextpick.wire.direct import invoke
 from nextpick.wire.dispatch import Call, Key
-from nextpick.wire.server import ASGIApp, asgi_app
+from nextpick.wire.server import asgi_app
 
 _RECOMMENDING = {info.name for info in RECIPES if info.type == "USER_PERSONALIZATION" and info.is_live}
 

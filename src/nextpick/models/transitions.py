@@ -31,17 +31,14 @@ def count(
     window: int,
     decay: float,
     shrinkage: float,
-    discount: float = 0.0,
     row_limit: int,
 ) -> Transitions:
     """Return the transitions of interactions by user (``offsets`` [n_users+1] int64, ``item`` [n] int32).
 
-    ``discount`` divides each weight by the target's count to that power before the row is normalised. A row
-    keeps its ``row_limit`` heaviest targets. Time O(n * window), memory O(n + n_items + n_items * row_limit).
+    A row keeps its ``row_limit`` heaviest targets. Time O(n * window), memory O(n + n_items * row_limit).
     """
     places, starts = _occurrences(np.ascontiguousarray(item), n_items)
     user_end = np.repeat(np.asarray(offsets[1:]), np.diff(offsets))
-    popularity = np.maximum(np.diff(starts), 1).astype(np.float32) ** np.float32(-discount)
     powers = (decay ** np.arange(window)).astype(np.float32)
     sizes, items, weights = _rows(
         np.ascontiguousarray(item),
@@ -49,7 +46,6 @@ def count(
         places,
         starts,
         powers,
-        popularity,
         np.float32(shrinkage),
         row_limit,
     )
@@ -76,7 +72,7 @@ def _places(item: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True)
-def _rows(item, user_end, places, starts, powers, popularity, shrinkage, row_limit):
+def _rows(item, user_end, places, starts, powers, shrinkage, row_limit):
     n_items = len(starts) - 1
     total = np.zeros(n_items, np.float32)
     touched = np.empty(n_items, np.int32)
@@ -99,9 +95,7 @@ def _rows(item, user_end, places, starts, powers, popularity, shrinkage, row_lim
                 total[target] += powers[j - i - 1]
         mass = np.float32(0.0)
         for t in range(n_touched):
-            target = touched[t]
-            total[target] *= popularity[target]
-            mass += total[target]
+            mass += total[touched[t]]
         chosen = np.sort(touched[:n_touched])
         chosen = chosen[np.argsort(-total[chosen], kind="mergesort")[:row_limit]]
         while used + len(chosen) > len(items):

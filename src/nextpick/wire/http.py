@@ -15,7 +15,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from nextpick.settings import Settings
-from nextpick.wire.server import STOPPING, ASGIApp
+from nextpick.wire.asgi import ASGIApp
+from nextpick.wire.server import STOPPING
 
 KEEP_ALIVE_S = 75
 GRACE_S = 30

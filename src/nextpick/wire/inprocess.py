@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
 
-from nextpick.wire.server import ASGIApp
+from nextpick.wire.asgi import ASGIApp
 from nextpick.wire.shapes import models_dir
 
 ENDPOINT = "http://nextpick.local"

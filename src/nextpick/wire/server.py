@@ -2,27 +2,23 @@
 
 import asyncio
 import inspect
-import ipaddress
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from typing import Any
 
 from nextpick.clock import Clock
 from nextpick.errors import (
-    AccessDenied,
     InternalFailure,
-    RequestEntityTooLarge,
-    RequestTimeout,
     ServiceError,
     UnknownOperation,
     UnsupportedMediaType,
 )
 from nextpick.names import request_id as new_request_id
 from nextpick.settings import Settings
+from nextpick.wire.asgi import ASGIApp, Receive, Scope, Send
 from nextpick.wire.body import encode
-from nextpick.wire.deadline import Deadline
+from nextpick.wire.caller import Callers
 from nextpick.wire.dispatch import SERVICES, Call, Key, Routes, Unsettled
 from nextpick.wire.protocol import (
     SIGNING_NAMES,
@@ -36,13 +32,9 @@ from nextpick.wire.protocol import (
     status_of,
     write_error,
 )
+from nextpick.wire.reading import Bodies, Gone
 from nextpick.wire.shapes import service
-from nextpick.wire.sigv4 import Headers, Verifier, header_map, read_credential
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+from nextpick.wire.sigv4 import Headers, header_map
 
 STOPPING = "nextpick.stopping"  # in the lifespan state: an asyncio.Event, set when the server begins to stop
 
@@ -70,10 +62,6 @@ def asgi_app(
     return _App(routes, find_key, settings, clock, mounts or {}, auth)
 
 
-class _Gone(Exception):
-    """The client went away."""
-
-
 class _Refused(ServiceError):
     """An error with a code of its own status, for what is no operation at all."""
 
@@ -82,12 +70,6 @@ class _Refused(ServiceError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
-
-
-class _Caller(NamedTuple):
-    account: str
-    region: str
-    access_key: str
 
 
 class _App:
@@ -106,13 +88,11 @@ class _App:
             for path, endpoint in self.endpoints.by_path.items()
             if (route := endpoint.route) and route.inline and not inspect.iscoroutinefunction(route.handler)
         }
-        self.find_key = find_key
         self.settings = settings
-        self.auth = auth
-        self.verifier = Verifier(find_key, clock, settings.clock_skew_s)
+        self.callers = Callers(find_key, settings, clock, auth)
+        self.bodies = Bodies(settings)
         self.mounts = sorted(mounts.items(), key=lambda mount: -len(mount[0]))
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-api")
-        self.deadline = Deadline(settings.body_timeout_s)
         self.stopping = asyncio.Event()
         self.undeclared: set[tuple[str, str, str]] = set()
         self.declarable = frozenset(code for name in SERVICES for code in service(name).statuses)
@@ -181,8 +161,8 @@ class _App:
         values = header_map(scope["headers"])
         endpoint = self.endpoints.by_path.get(scope["path"])
         try:
-            body = await self.read_body(receive, values)
-            caller = self.find_caller(scope, values, body)
+            body = await self.bodies.read(receive, values)
+            caller = self.callers.find(scope, values, body)
             if endpoint is None:
                 endpoint = find_target(self.endpoints, values.get(b"x-amz-target"))
             if not is_json(values.get(b"content-type")):
@@ -190,7 +170,7 @@ class _App:
             answer = await self.answer(endpoint, Call(*caller, request_id, endpoint.operation), body, receive)
         except ServiceError as error:
             await self.fail(send, error, request_id, endpoint, values)
-        except _Gone:
+        except Gone:
             return
         except Exception:
             operation = endpoint.operation if endpoint else scope["path"]
@@ -212,7 +192,7 @@ class _App:
         values = header_map(scope["headers"])
         request_id = new_request_id()
         try:
-            caller = self.find_caller(scope, values, body)
+            caller = self.callers.find(scope, values, body)
             if not is_json(values.get(b"content-type")):
                 return None
             call = Call(*caller, request_id, endpoint.operation)
@@ -224,68 +204,6 @@ class _App:
         if inspect.iscoroutine(result):
             result.close()  # it has not begun
         return None
-
-    async def read_body(self, receive: Receive, values: Headers) -> bytes:
-        """Return the body. Raises RequestEntityTooLarge, RequestTimeout, or _Gone."""
-        limit = self.settings.max_body_bytes
-        too_large = RequestEntityTooLarge(f"The request body is larger than {limit} bytes.")
-        length = values.get(b"content-length")
-        if length is not None and length.isdigit() and (len(length) > 18 or int(length) > limit):
-            raise too_large
-        body, more = b"", True
-        pieces = []
-        size = 0
-        while more:
-            try:
-                message = await self.deadline.wait(receive())
-            except TimeoutError:
-                raise RequestTimeout(
-                    f"No more of the request body arrived within {self.settings.body_timeout_s:g} seconds."
-                ) from None
-            if message["type"] != "http.request":
-                raise _Gone
-            body, more = message.get("body", b""), message.get("more_body", False)
-            size += len(body)
-            if size > limit:
-                raise too_large
-            if more or pieces:
-                pieces.append(body)
-        return b"".join(pieces) if pieces else body
-
-    def find_caller(self, scope: Scope, values: Headers, body: bytes) -> _Caller:
-        """Return who calls. Raises what ``Verifier.verify`` does, ForeignService, or AccessDenied."""
-        authorization = values.get(b"authorization")
-        if not self.auth:
-            _refuse_foreign_page(values)
-            return self.trust(authorization)
-        try:
-            signer = self.verifier.verify(
-                scope["method"].encode(), scope["raw_path"], scope["query_string"], values, body
-            )
-        except ServiceError:
-            # A key that is not ours is to be expected where the request is for someone else.
-            self.refuse_foreign_service(claimed_service(authorization, scope["query_string"]))
-            raise
-        self.refuse_foreign_service(signer.service)
-        return _Caller(signer.key.account, signer.region, signer.key.access_key)
-
-    def trust(self, authorization: bytes | None) -> _Caller:
-        """Return who an unverified request says it is, or the settings' account and region."""
-        account, region, access_key = self.settings.account, self.settings.region, ""
-        if authorization:
-            try:
-                credential, _ = read_credential(authorization)
-            except ServiceError:
-                return _Caller(account, region, access_key)
-            self.refuse_foreign_service(credential.service)
-            region, access_key = credential.region, credential.access_key
-            if key := self.find_key(access_key):
-                account = key.account
-        return _Caller(account, region, access_key)
-
-    def refuse_foreign_service(self, name: str | None) -> None:
-        if name is not None and name not in SIGNING_NAMES:
-            raise ForeignService(name)
 
     async def answer(self, endpoint: Endpoint, call: Call, body: bytes, receive: Receive) -> bytes:
         """Return the body of the answer."""
@@ -327,7 +245,7 @@ class _App:
                 if left <= 0 or stopping.done():
                     return result.answer
                 if gone.done():
-                    raise _Gone
+                    raise Gone
                 await asyncio.wait(
                     (gone, stopping), timeout=min(pause, left), return_when=asyncio.FIRST_COMPLETED
                 )
@@ -389,21 +307,3 @@ async def _send(
         headers.pop()  # it has no body, and must not say how long it is
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _refuse_foreign_page(values: Headers) -> None:
-    """Without signatures, keep pages in browsers away: by DNS rebinding, or from another origin."""
-    host = values.get(b"host", b"").decode("latin-1")
-    if not _is_loopback(host):
-        raise AccessDenied(f"Without authentication only loopback hosts are served, not '{host[:200]}'.")
-    origin = values.get(b"origin")
-    if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
-        raise AccessDenied("Without authentication no requests of pages from another origin are served.")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        name = urlsplit("//" + host).hostname or ""
-        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -1,0 +1,86 @@
+"""Who calls: by the request's signature, or, without authentication, by what it says."""
+
+import ipaddress
+from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from nextpick.clock import Clock
+from nextpick.errors import AccessDenied, ServiceError
+from nextpick.settings import Settings
+from nextpick.wire.asgi import Scope
+from nextpick.wire.dispatch import Key
+from nextpick.wire.protocol import SIGNING_NAMES, ForeignService, claimed_service
+from nextpick.wire.sigv4 import Headers, Verifier, read_credential
+
+
+class Caller(NamedTuple):
+    """The first three fields of a ``Call``."""
+
+    account: str
+    region: str
+    access_key: str
+
+
+class Callers:
+    """Finds the caller of each request. With ``auth=False`` nothing is verified."""
+
+    def __init__(
+        self, find_key: Callable[[str], Key | None], settings: Settings, clock: Clock, auth: bool
+    ) -> None:
+        self._find_key, self._settings, self._auth = find_key, settings, auth
+        self._verifier = Verifier(find_key, clock, settings.clock_skew_s)
+
+    def find(self, scope: Scope, values: Headers, body: bytes) -> Caller:
+        """Return who calls. Raises what ``Verifier.verify`` does, ForeignService, or AccessDenied."""
+        authorization = values.get(b"authorization")
+        if not self._auth:
+            _refuse_foreign_page(values)
+            return self._trust(authorization)
+        try:
+            signer = self._verifier.verify(
+                scope["method"].encode(), scope["raw_path"], scope["query_string"], values, body
+            )
+        except ServiceError:
+            # A key that is not ours is to be expected where the request is for someone else.
+            _refuse_foreign_service(claimed_service(authorization, scope["query_string"]))
+            raise
+        _refuse_foreign_service(signer.service)
+        return Caller(signer.key.account, signer.region, signer.key.access_key)
+
+    def _trust(self, authorization: bytes | None) -> Caller:
+        """Return who an unverified request says it is, or the settings' account and region."""
+        account, region, access_key = self._settings.account, self._settings.region, ""
+        if authorization:
+            try:
+                credential, _ = read_credential(authorization)
+            except ServiceError:
+                return Caller(account, region, access_key)
+            _refuse_foreign_service(credential.service)
+            region, access_key = credential.region, credential.access_key
+            if key := self._find_key(access_key):
+                account = key.account
+        return Caller(account, region, access_key)
+
+
+def _refuse_foreign_service(name: str | None) -> None:
+    if name is not None and name not in SIGNING_NAMES:
+        raise ForeignService(name)
+
+
+def _refuse_foreign_page(values: Headers) -> None:
+    """Without signatures, keep pages in browsers away: by DNS rebinding, or from another origin."""
+    host = values.get(b"host", b"").decode("latin-1")
+    if not _is_loopback(host):
+        raise AccessDenied(f"Without authentication only loopback hosts are served, not '{host[:200]}'.")
+    origin = values.get(b"origin")
+    if origin is not None and origin.decode("latin-1").partition("://")[2] != host:
+        raise AccessDenied("Without authentication no requests of pages from another origin are served.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit("//" + host).hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
