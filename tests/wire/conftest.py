@@ -1,13 +1,15 @@
 """An application on a loop of its own, and botocore clients of it."""
 
 import asyncio
+import socket
 import threading
 
 import pytest
-from wire_world import KEY, find_key
+from wire_world import KEY, ROUTES, find_key
 
 from nextpick.clock import SystemClock
 from nextpick.settings import Settings
+from nextpick.wire.http import run_server
 from nextpick.wire.inprocess import client
 from nextpick.wire.server import asgi_app
 
@@ -87,3 +89,45 @@ def call(loop):
         return asyncio.run_coroutine_threadsafe(request(), loop).result(60)
 
     return call
+
+
+@pytest.fixture
+def serve(make_app):
+    """Return a function that serves routes and returns the port and a function that stops the server."""
+    stops = []
+
+    def serve(routes=ROUTES, auth=False, **settings):
+        app = make_app(routes, auth=auth, **settings)
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        asked = threading.Event()
+        arguments = (app, [listener], Settings(**settings), asked.is_set)
+        thread = threading.Thread(target=run_server, args=arguments)
+        thread.start()
+
+        def stop():
+            asked.set()
+            thread.join(30)
+            assert not thread.is_alive()
+
+        stops.append(stop)
+        return port, stop
+
+    yield serve
+    for stop in stops:
+        stop()
+
+
+@pytest.fixture
+def dial():
+    """Return a function that opens a connection to a port."""
+    opened = []
+
+    def dial(port):
+        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+        opened.append(connection)
+        return connection
+
+    yield dial
+    for connection in opened:
+        connection.close()

@@ -13,93 +13,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_world import KEY
+from wire_world import CAMPAIGN, KEY, answer, post, read_all
 
-from nextpick.settings import Settings
 from nextpick.wire.dispatch import Route, Unsettled
-from nextpick.wire.http import LARGEST_HEADERS, run_server
-from nextpick.wire.structs import GetRecommendations
-
-CAMPAIGN = "arn:aws:personalize:eu-west-1:123456789012:campaign/c"
-ROUTES = {
-    ("personalize-runtime", "GetRecommendations"): Route(
-        lambda call, request: b'{"recommendationId":"%s"}' % request.userId.encode(), GetRecommendations, True
-    ),
-    ("personalize", "CreateSchema"): Route(lambda call, request: {"schemaArn": str(len(request["schema"]))}),
-}
-
-
-@pytest.fixture
-def serve(make_app):
-    """Return a function that serves routes and returns the port and a function that stops the server."""
-    stops = []
-
-    def serve(routes=ROUTES, auth=False, **settings):
-        app = make_app(routes, auth=auth, **settings)
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        asked = threading.Event()
-        arguments = (app, [listener], Settings(**settings), asked.is_set)
-        thread = threading.Thread(target=run_server, args=arguments)
-        thread.start()
-
-        def stop():
-            asked.set()
-            thread.join(30)
-            assert not thread.is_alive()
-
-        stops.append(stop)
-        return port, stop
-
-    yield serve
-    for stop in stops:
-        stop()
-
-
-@pytest.fixture
-def dial():
-    """Return a function that opens a connection to a port."""
-    opened = []
-
-    def dial(port):
-        connection = socket.create_connection(("127.0.0.1", port), timeout=20)
-        opened.append(connection)
-        return connection
-
-    yield dial
-    for connection in opened:
-        connection.close()
-
-
-def post(user="u", *, body=None, headers=()):
-    body = b'{"userId":"%s"}' % user.encode() if body is None else body
-    lines = [
-        b"POST /recommendations HTTP/1.1",
-        b"Host: localhost",
-        b"Content-Type: application/json",
-        *headers,
-    ]
-    if not any(line.lower().startswith((b"content-length", b"transfer-encoding")) for line in lines):
-        lines.append(b"Content-Length: %d" % len(body))
-    return b"\r\n".join([*lines, b"", body])
-
-
-def answer(connection):
-    """Return the status, the headers and the body of one answer."""
-    response = http.client.HTTPResponse(connection)
-    response.begin()
-    body = response.read()
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    response.close()
-    return response.status, headers, body
-
-
-def read_all(connection):
-    """Return all that comes until the server closes the connection."""
-    pieces = []
-    while piece := connection.recv(65536):
-        pieces.append(piece)
-    return b"".join(pieces)
+from nextpick.wire.http import LARGEST_HEADERS
 
 
 def test_a_real_client_on_a_real_socket(serve):

@@ -35,8 +35,9 @@ class Route(NamedTuple):
 
     ``handler(call, request)`` returns a dict, bytes (sent as they are), None (no body), an Unsettled, or an
     awaitable of one of these; it raises ``errors.ServiceError``. ``request`` is the validated dict, or, where
-    ``struct`` is given, that msgspec Struct. ``inline`` handlers run on the event loop and must not block;
-    the others run in a pool of threads.
+    ``struct`` is given, that msgspec Struct. ``inline`` handlers run on the event loop and must not block; one
+    that is no coroutine function may be asked twice for one request when it does not return bytes, so it must
+    change nothing. The others run in a pool of threads.
     """
 
     handler: Callable[[Call, Any], Any]
