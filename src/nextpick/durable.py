@@ -13,6 +13,15 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
+def make_dirs(path: Path) -> None:
+    """Make a directory and its parents where they are missing, their names on the disk."""
+    if path.is_dir():
+        return
+    make_dirs(path.parent)
+    path.mkdir(exist_ok=True)
+    sync(path.parent)
+
+
 def sync_tree(root: Path) -> None:
     """Flush every file under ``root``, then its directories from the leaves up, then the name of ``root``."""
     for directory, _, files in os.walk(root, topdown=False):

@@ -4,6 +4,7 @@ Workers and jobs are processes of their own. Each holds the reading end of a pip
 process has, and ends when that pipe does, so that kill -9 of the supervisor leaves nothing behind.
 """
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from nextpick.durable import sync
 from nextpick.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class Home:
         self.path = settings.home
         for directory in (self.path, self.path / "log", self.path / "buckets", self.path / "blobs"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync(self.path)
+        with contextlib.suppress(PermissionError):  # the parent may be someone else's
+            sync(self.path.parent)
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,6 +9,7 @@ import msgspec
 
 from nextpick.data.avro import parse_schema
 from nextpick.data.table import import_part
+from nextpick.durable import make_dirs
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
 from nextpick.resources import datasets
 from nextpick.store import blobs
@@ -33,7 +34,7 @@ def perform(work: Work) -> Outcome:
         raise JobFailure(str(error)) from None
     part = f"{work.job.id}.{work.job.fence}"
     out = datasets_dir(work.settings.home) / dataset.internal["dir"] / part
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_dirs(out.parent)
     report = import_part(
         objects, parse_schema(schema.body["schema"]), dataset_type, out, work.settings, work.run
     )

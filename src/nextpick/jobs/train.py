@@ -13,7 +13,7 @@ import numpy as np
 from nextpick.data import snapshot
 from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
-from nextpick.durable import sync
+from nextpick.durable import make_dirs, sync
 from nextpick.jobs.choose import choose, measure
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
 from nextpick.models import artifact
@@ -38,7 +38,7 @@ def perform(work: Work) -> Outcome:
     positions = event_log.positions(log_dir)
     name = f"{work.job.id}.{work.job.fence}"
     out = work.versions / name
-    out.mkdir(parents=True, exist_ok=True)
+    make_dirs(out)
     config = version.body.get("solutionConfig", {})
     threshold = config.get("eventValueThreshold")
     snapshot.build_snapshot(

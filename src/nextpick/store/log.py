@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from nextpick.durable import sync
+from nextpick.durable import make_dirs, sync
 from nextpick.errors import ServiceUnavailable
 from nextpick.store.stamp import Stamp
 
@@ -53,7 +53,7 @@ class LogWriter:
     """The only writer of ``directory/name.db``."""
 
     def __init__(self, directory: Path, name: str) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_dirs(directory)
         self._path = directory / f"{name}.db"
         self._connection = _open_for_writing(self._path)
         sync(directory)  # the file's name; SQLite flushes only its content
