@@ -6,7 +6,7 @@ Source: Sarwar et al. 2001, "Item-based collaborative filtering recommendation a
 import numba
 import numpy as np
 
-from nextpick.models.transitions import Transitions, _occurrences
+from nextpick.models.rows import Rows, occurrences
 
 
 def likeness(
@@ -18,7 +18,7 @@ def likeness(
     least_together: int,
     longest_history: int,
     row_limit: int,
-) -> Transitions:
+) -> Rows:
     """Return for each item its likest items, heaviest ``row_limit``.
 
     Likeness is users of both / (users of the one * users of the other) ** (discount / 2), so that a discount of
@@ -28,7 +28,7 @@ def likeness(
     user_offsets, unique = _distinct(
         np.asarray(offsets), np.ascontiguousarray(item), n_items, longest_history
     )
-    places, starts = _occurrences(unique, n_items)
+    places, starts = occurrences(unique, n_items)
     user_of = np.repeat(np.arange(len(user_offsets) - 1), np.diff(user_offsets))
     norms = np.maximum(np.diff(starts), 1).astype(np.float32) ** np.float32(discount / 2)
     sizes, items, weights = _rows(
@@ -36,7 +36,7 @@ def likeness(
     )
     row_offsets = np.zeros(n_items + 1, np.int64)
     np.cumsum(sizes, out=row_offsets[1:])
-    return Transitions(row_offsets, items, weights)
+    return Rows(row_offsets, items, weights)
 
 
 @numba.njit(cache=True)
@@ -83,9 +83,8 @@ def _rows(item, user_of, user_offsets, places, starts, norms, least, row_limit):
         chosen = np.sort(touched[:n_touched])
         chosen = chosen[together[chosen] >= least]
         strength = together[chosen] / (norms[source] * norms[chosen])
-        if len(chosen) > row_limit:
-            best = np.sort(np.argsort(-strength, kind="mergesort")[:row_limit])
-            chosen, strength = chosen[best], strength[best]
+        best = np.argsort(-strength, kind="mergesort")[:row_limit]
+        chosen, strength = chosen[best], strength[best]
         while used + len(chosen) > len(items):
             items = np.concatenate((items, np.empty_like(items)))
             weights = np.concatenate((weights, np.empty_like(weights)))

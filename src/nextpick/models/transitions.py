@@ -6,21 +6,10 @@ A history's prediction is the sum of its items' rows, the newer the heavier. Rel
 (Rendle et al. 2010), higher-order Markov chains (He & McAuley 2016).
 """
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 
-
-class Transitions(NamedTuple):
-    """Sparse rows, heaviest first: offsets [n_items+1] int64, items [nnz] int32, weights [nnz] float32.
-
-    A row sums to < 1; of equal weights the lower item comes first.
-    """
-
-    offsets: np.ndarray
-    items: np.ndarray
-    weights: np.ndarray
+from nextpick.models.rows import Rows, occurrences
 
 
 def count(
@@ -32,12 +21,13 @@ def count(
     decay: float,
     shrinkage: float,
     row_limit: int,
-) -> Transitions:
+) -> Rows:
     """Return the transitions of interactions by user (``offsets`` [n_users+1] int64, ``item`` [n] int32).
 
-    A row keeps its ``row_limit`` heaviest targets. Time O(n * window), memory O(n + n_items * row_limit).
+    A row keeps its ``row_limit`` heaviest targets and sums to less than 1. Time O(n * window), memory
+    O(n + n_items * row_limit).
     """
-    places, starts = _occurrences(np.ascontiguousarray(item), n_items)
+    places, starts = occurrences(np.ascontiguousarray(item), n_items)
     user_end = np.repeat(np.asarray(offsets[1:]), np.diff(offsets))
     powers = (decay ** np.arange(window)).astype(np.float32)
     sizes, items, weights = _rows(
@@ -51,24 +41,7 @@ def count(
     )
     row_offsets = np.zeros(n_items + 1, np.int64)
     np.cumsum(sizes, out=row_offsets[1:])
-    return Transitions(row_offsets, items, weights)
-
-
-def _occurrences(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of each item in ``item``, and where each item's places start."""
-    starts = np.zeros(n_items + 1, np.int64)
-    np.cumsum(np.bincount(item, minlength=n_items), out=starts[1:])
-    return _places(item, starts), starts
-
-
-@numba.njit(cache=True)
-def _places(item: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    places = np.empty(len(item), np.int64)
-    next_place = starts[:-1].copy()
-    for i in range(len(item)):
-        places[next_place[item[i]]] = i
-        next_place[item[i]] += 1
-    return places
+    return Rows(row_offsets, items, weights)
 
 
 @numba.njit(cache=True)

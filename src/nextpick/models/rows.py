@@ -1,0 +1,34 @@
+"""Sparse rows, and where things occur: what counting algorithms share."""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+
+class Rows(NamedTuple):
+    """Sparse rows, heaviest first: offsets [n+1] int64, items [nnz] int32, weights [nnz] float32.
+
+    Of equal weights in a row the lower item comes first.
+    """
+
+    offsets: np.ndarray
+    items: np.ndarray
+    weights: np.ndarray
+
+
+def occurrences(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of each item in ``item`` [n] int32, int64 [n], and where each item's begin [n_items+1]."""
+    starts = np.zeros(n_items + 1, np.int64)
+    np.cumsum(np.bincount(item, minlength=n_items), out=starts[1:])
+    return _places(item, starts), starts
+
+
+@numba.njit(cache=True)
+def _places(item: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    places = np.empty(len(item), np.int64)
+    next_place = starts[:-1].copy()
+    for i in range(len(item)):
+        places[next_place[item[i]]] = i
+        next_place[item[i]] += 1
+    return places
