@@ -17,7 +17,7 @@ def personalize_metrics(
 ) -> dict[str, float]:
     """Return the eight metrics of a recommendation recipe, rounded to 4 decimals, in the order of their names."""
     hits = hit_matrix(ranked, truths)
-    sizes = np.array([len(truth) for truth in truths])
+    sizes = np.array([len(truth) for truth in truths], np.int64)
     result = {
         "coverage": len(np.unique(ranked)) / max(n_items, 1),
         "mean_reciprocal_rank_at_25": mrr(hits, 25),

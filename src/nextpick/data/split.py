@@ -27,7 +27,7 @@ def holdout(data: Data, rng: np.random.Generator, most_users: int) -> Holdout:
     interactions = data.interactions
     lengths = np.diff(interactions.offsets)
     able = np.flatnonzero(lengths >= 2)
-    n = min(max(int(len(able) * _TEST_SHARE), 1), most_users)
+    n = min(max(int(len(able) * _TEST_SHARE), 1), most_users, len(able))
     users = np.sort(rng.choice(able, n, replace=False))
     cuts = np.clip((lengths[users] * _INPUT_SHARE).astype(np.int64), 1, lengths[users] - 1)
     stays = np.ones(len(lengths), bool)
