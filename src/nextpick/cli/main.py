@@ -32,7 +32,7 @@ def serve(
     from nextpick.store.migrate import NewerDatabase
     from nextpick.telemetry import configure_logging
 
-    settings = Settings.load(home=home)
+    settings = _settings(home)
     configure_logging(settings.log_level)
     if no_auth and host not in ("127.0.0.1", "::1", "localhost"):
         raise typer.BadParameter("is for loopback addresses only", param_hint="--no-auth")
@@ -49,7 +49,7 @@ def env(home: Home = None) -> None:
     """Print what a shell evals to point every AWS SDK and the AWS CLI at the running server."""
     from nextpick.store import keys
 
-    settings = Settings.load(home=home)
+    settings = _settings(home)
     try:
         url = json.loads((settings.home / "server.json").read_text())["url"]
         pair = keys.read(settings.home / "credentials")[0]
@@ -84,6 +84,15 @@ def demo(
     from nextpick.cli.demo import demo as run
 
     raise typer.Exit(run(stay))
+
+
+def _settings(home: Path | None) -> Settings:
+    """Read the settings; one that cannot be read ends the command with its name."""
+    try:
+        return Settings.load(home=home)
+    except ValueError as error:
+        print(f"nextpick: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 def main() -> None:
