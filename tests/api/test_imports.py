@@ -1,6 +1,7 @@
 """Import jobs through the API: what becomes ACTIVE, what fails and how it says so, and what then is there."""
 
 import json
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -109,3 +110,19 @@ def test_an_import_with_too_few_interactions_says_how_many_are_needed(shop: Shop
     assert job["status"] == "CREATE FAILED"
     assert "999" in job["failureReason"]
     assert "1000" in job["failureReason"]
+
+
+def test_an_import_that_is_stopped_leaves_the_data_as_it_was(api: Api) -> None:
+    shop = Shop(api)
+    assert shop.imported(shop.start_import("first", checkerboard()))["status"] == "ACTIVE"
+    arn = shop.start_import("second", checkerboard(users=4000, items=500, per_user=60), importMode="FULL")
+    deadline = time.monotonic() + 30
+    while api.nextpick.describe_job(resourceArn=arn)["job"]["state"] == "QUEUED":
+        assert time.monotonic() < deadline
+    assert api.nextpick.stop_job(resourceArn=arn)["job"]["state"] in ("STOPPING", "STOPPED")
+    job = shop.imported(arn)
+    assert (job["status"], job["failureReason"]) == ("CREATE FAILED", "The job was stopped.")
+    (part,) = (api.library.home / "blobs" / "datasets").glob("*/*")
+    assert sum(json.loads((part / "part.json").read_text())["buckets"]) == 1200
+    with pytest.raises(ClientError, match="only a queued or running job can be stopped"):
+        api.nextpick.stop_job(resourceArn=arn)
