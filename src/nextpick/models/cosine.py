@@ -6,7 +6,7 @@ Source: Sarwar et al. 2001, "Item-based collaborative filtering recommendation a
 import numba
 import numpy as np
 
-from nextpick.models.rows import Rows, occurrences
+from nextpick.models.rows import Rows, occurrences, read_only
 
 
 def likeness(
@@ -25,9 +25,8 @@ def likeness(
     0 keeps the popular and 1 is the cosine. Pairs with fewer than ``least_together`` users in common are left
     out; of each user the newest ``longest_history`` distinct items count.
     """
-    user_offsets, unique = _distinct(
-        np.asarray(offsets), np.ascontiguousarray(item), n_items, longest_history
-    )
+    user_offsets, unique = _distinct(read_only(offsets), read_only(item), n_items, longest_history)
+    unique = read_only(unique)
     places, starts = occurrences(unique, n_items)
     user_of = np.repeat(np.arange(len(user_offsets) - 1), np.diff(user_offsets))
     norms = np.maximum(np.diff(starts), 1).astype(np.float32) ** np.float32(discount / 2)

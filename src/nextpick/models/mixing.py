@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from nextpick.models.mixture import BUCKETS, add_attributes, add_rows
+from nextpick.models.rows import read_only
 
 DEFAULT = (0.02, 0.05, 0.05)
 _GRID = ((0.0, 0.03, 0.1, 0.3), (0.0, 0.03, 0.1, 0.3), (0.0, 0.05, 0.2))
@@ -56,8 +57,9 @@ def choose(
     if len(users) == 0:
         return chosen
     gain, queries = _gains(
-        users[:most], np.asarray(offsets), np.asarray(item), mixes, decay, limit, n_items, BUCKETS, *tables
-    )
+        users[:most], read_only(offsets), read_only(item), mixes, decay, limit, n_items, BUCKETS,
+        *map(read_only, tables),
+    )  # fmt: skip
     for b in range(len(BUCKETS)):
         if queries[b] >= _LEAST_QUERIES:
             chosen[b] = mixes[int(np.argmax(gain[b]))]

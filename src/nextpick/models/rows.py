@@ -17,6 +17,17 @@ class Rows(NamedTuple):
     weights: np.ndarray
 
 
+def read_only(array: np.ndarray) -> np.ndarray:
+    """Return an array as compiled code takes it: contiguous, and not to be written.
+
+    To numba an array that may be written and one that may not are two types. What is mapped may not, so all
+    that stands for it must not: else each function is compiled twice, the second time while someone waits.
+    """
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
 def occurrences(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of each item in ``item`` [n] int32, int64 [n], and where each item's begin [n_items+1]."""
     starts = np.zeros(n_items + 1, np.int64)

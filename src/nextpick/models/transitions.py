@@ -9,7 +9,7 @@ A history's prediction is the sum of its items' rows, the newer the heavier. Rel
 import numba
 import numpy as np
 
-from nextpick.models.rows import Rows, occurrences
+from nextpick.models.rows import Rows, occurrences, read_only
 
 
 def count(
@@ -27,11 +27,12 @@ def count(
     A row keeps its ``row_limit`` heaviest targets and sums to less than 1. Time O(n * window), memory
     O(n + n_items * row_limit).
     """
-    places, starts = occurrences(np.ascontiguousarray(item), n_items)
+    item = read_only(item)
+    places, starts = occurrences(item, n_items)
     user_end = np.repeat(np.asarray(offsets[1:]), np.diff(offsets))
     powers = (decay ** np.arange(window)).astype(np.float32)
     sizes, items, weights = _rows(
-        np.ascontiguousarray(item),
+        item,
         user_end,
         places,
         starts,

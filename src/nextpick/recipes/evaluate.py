@@ -13,6 +13,7 @@ from nextpick.data.dataset import Data
 from nextpick.data.metrics import CUTOFFS, personalize_metrics
 from nextpick.data.run import Run
 from nextpick.data.split import holdout
+from nextpick.models.rows import read_only
 from nextpick.models.topk import top_k
 from nextpick.recipes.interface import Query
 
@@ -23,11 +24,12 @@ _LONGEST = max(CUTOFFS)
 def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> dict[str, float]:
     """Fit on the training users, rank for the test users, and return the eight metrics."""
     held = holdout(data, run.rng, _MOST_USERS)
-    state = module.fit(held.train, params, run.share(0.0, 0.6))
+    fitted = module.fit(held.train, params, run.share(0.0, 0.6))
+    state = {name: read_only(array) for name, array in fitted.items()}
     n_items = len(data.items.ids)
     ranked = np.empty((len(held.users), min(_LONGEST, n_items)), np.int32)
     truths = []
-    offsets, item = data.interactions.offsets, np.asarray(data.interactions.item)
+    offsets, item = data.interactions.offsets, read_only(data.interactions.item)
     for i, (user, cut) in enumerate(zip(held.users, held.cuts, strict=True)):
         start, end = offsets[user], offsets[user + 1]
         history = item[start : start + cut]

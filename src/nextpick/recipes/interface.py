@@ -18,7 +18,7 @@ State = dict[str, np.ndarray]
 
 class Query(NamedTuple):
     """What is asked: ``user`` is a row of the users or -1, ``items`` the history's rows, oldest first (int32
-    [h], live events included), ``item`` the row of the item that related ones are wanted for, or -1."""
+    [h], read-only, live events included), ``item`` the row of the item that related ones are wanted for, or -1."""
 
     user: int
     items: np.ndarray

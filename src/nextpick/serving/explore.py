@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from nextpick.data.dataset import Data
+from nextpick.models.rows import read_only
 
 DEFAULT_WEIGHT, DEFAULT_CUT_OFF_DAYS = 0.3, 30.0
 _DAY_S = 86400.0
@@ -35,7 +36,7 @@ class Young:
         if rows is None:
             found = np.flatnonzero(self._rare & (self._age <= cut_off_days * _DAY_S))
             found = found[np.argsort(self._age[found], kind="stable")][:_MOST]
-            rows = self._by_cut_off[cut_off_days] = found.astype(np.int32)
+            rows = self._by_cut_off[cut_off_days] = read_only(found.astype(np.int32))
         return rows
 
 

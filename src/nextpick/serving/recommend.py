@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nextpick.errors import InvalidInput
+from nextpick.models.rows import read_only
 from nextpick.models.topk import top_k
 from nextpick.recipes.interface import Query
 from nextpick.serving import explore
@@ -92,6 +93,7 @@ def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Qu
         history = np.concatenate((history, late_items.astype(np.int32)))
         if not is_late:  # an event that was sent late goes where a training would put it
             history = history[np.argsort(np.concatenate((times, late_times)), kind="stable")]
+        history = read_only(history)
     return Query(row, history)
 
 
@@ -124,5 +126,5 @@ def _explored(
     return items
 
 
-_NO_HISTORY = np.zeros(0, np.int32)
+_NO_HISTORY = read_only(np.zeros(0, np.int32))
 _NO_TIMES = np.zeros(0, np.int64)
