@@ -9,8 +9,7 @@ import msgspec
 
 from nextpick.data.avro import parse_schema
 from nextpick.data.table import import_part
-from nextpick.durable import make_dirs
-from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
+from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.resources import datasets
 from nextpick.store import blobs
 from nextpick.store.records import Resource, Transaction
@@ -34,15 +33,15 @@ def perform(work: Work) -> Outcome:
         raise JobFailure(str(error)) from None
     part = f"{work.job.id}.{work.job.fence}"
     out = datasets_dir(work.settings.home) / dataset.internal["dir"] / part
-    make_dirs(out.parent)
-    report = import_part(
-        objects, parse_schema(schema.body["schema"]), dataset_type, out, work.settings, work.run
-    )
     least = work.settings.min_interactions
-    if dataset_type == "INTERACTIONS" and report.rows_read < least:
-        raise JobFailure(
-            f"The import has {report.rows_read} interactions; an import of interactions needs at least {least}."
+    with results(out):
+        report = import_part(
+            objects, parse_schema(schema.body["schema"]), dataset_type, out, work.settings, work.run
         )
+        if dataset_type == "INTERACTIONS" and report.rows_read < least:
+            raise JobFailure(
+                f"The import has {report.rows_read} interactions; an import of interactions needs at least {least}."
+            )
 
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
         latest = report.latest_timestamp

@@ -13,9 +13,9 @@ import numpy as np
 from nextpick.data import snapshot
 from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
-from nextpick.durable import make_dirs, sync
+from nextpick.durable import sync
 from nextpick.jobs.choose import choose, measure
-from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
+from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
@@ -31,14 +31,17 @@ def perform(work: Work) -> Outcome:
 
     Raises JobFailure when the data does not suffice, DataFailure when it cannot be read.
     """
+    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
+        return _train(work, out)
+
+
+def _train(work: Work, out: Path) -> Outcome:
     started = work.clock.now()
     version = work.resource
     sources, solution, dataset = _sources(work)
     log_dir = work.settings.home / "log"
     positions = event_log.positions(log_dir)
-    name = f"{work.job.id}.{work.job.fence}"
-    out = work.versions / name
-    make_dirs(out)
+    out.mkdir()
     config = version.body.get("solutionConfig", {})
     threshold = config.get("eventValueThreshold")
     snapshot.build_snapshot(
@@ -68,7 +71,7 @@ def perform(work: Work) -> Outcome:
     if choice.is_tuned:
         trained["tunedHPOParams"] = {"algorithmHyperParameters": choice.hyperparameters}
     internal = {
-        "dir": name,
+        "dir": out.name,
         "metrics": metrics,
         "trained_on": {"parts": dataset.internal["parts"], "positions": positions},
     }

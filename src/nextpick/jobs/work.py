@@ -1,12 +1,15 @@
 """What a job's code is given, and what it gives back."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nextpick.clock import Clock
 from nextpick.data.run import Run
+from nextpick.durable import make_dirs
 from nextpick.jobs.queue import Commit
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records, Resource
@@ -38,6 +41,17 @@ class Work:
     def versions(self) -> Path:
         """Directory of all solution versions."""
         return versions_dir(self.settings.home)
+
+
+@contextmanager
+def results(directory: Path) -> Iterator[Path]:
+    """Give a job the directory for what it makes; nothing is left of it when the job fails."""
+    make_dirs(directory.parent)
+    try:
+        yield directory
+    except BaseException:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
 
 
 Perform = Callable[[Work], Outcome]

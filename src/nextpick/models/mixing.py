@@ -16,7 +16,7 @@ DEFAULT = (0.02, 0.05, 0.05)
 _GRID = ((0.0, 0.03, 0.1, 0.3), (0.0, 0.03, 0.1, 0.3), (0.0, 0.05, 0.2))
 _LEAST_QUERIES = 30
 _MOST_USERS = 1000
-_MOST_WORK = 2e9  # queries * items * combinations
+_LEAST_WORK, _WORK_PER_INTERACTION = 2e9, 400  # queries * items * combinations that may be ranked
 
 
 def held_out_users(offsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -53,7 +53,8 @@ def choose(
     grid = (_GRID[0], _GRID[1] if has_taste else (0.0,), _GRID[2] if has_kin else (0.0,))
     mixes = np.array(list(product(*grid)), np.float32)
     chosen = np.tile(np.array(DEFAULT, np.float32), (len(BUCKETS), 1))
-    most = max(int(_MOST_WORK / (n_items * len(mixes)) / (len(BUCKETS) + 1)), _LEAST_QUERIES)
+    work = max(_LEAST_WORK, _WORK_PER_INTERACTION * len(item))
+    most = max(int(work / (n_items * len(mixes)) / (len(BUCKETS) + 1)), _LEAST_QUERIES)
     if len(users) == 0:
         return chosen
     gain, queries = _gains(
