@@ -13,8 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
+from nextpick.errors import ServiceUnavailable
 from nextpick.store.stamp import Stamp
 
 metadata = sa.MetaData()
@@ -247,9 +249,15 @@ class Records:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """Open the only writing transaction; commit at the end, roll back on an exception."""
-        with self._engine.connect() as connection, connection.begin():
-            yield Transaction(connection)
+        """Open the only writing transaction; commit at the end, roll back on an exception.
+
+        Raises ServiceUnavailable when the database cannot be written: nothing of it is kept then.
+        """
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                yield Transaction(connection)
+        except OperationalError as error:
+            raise ServiceUnavailable(f"The change could not be written to disk: {error.orig}.") from error
         self._stamp.change()
 
     def version(self) -> bytes:
