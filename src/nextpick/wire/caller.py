@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from nextpick.clock import Clock
 from nextpick.errors import AccessDenied, ServiceError
 from nextpick.settings import Settings
-from nextpick.wire.asgi import Scope
 from nextpick.wire.dispatch import Key
 from nextpick.wire.protocol import SIGNING_NAMES, ForeignService, claimed_service
 from nextpick.wire.sigv4 import Headers, Verifier, read_credential
@@ -31,19 +30,20 @@ class Callers:
         self._find_key, self._settings, self._auth = find_key, settings, auth
         self._verifier = Verifier(find_key, clock, settings.clock_skew_s)
 
-    def find(self, scope: Scope, values: Headers, body: bytes) -> Caller:
-        """Return who calls. Raises what ``Verifier.verify`` does, ForeignService, or AccessDenied."""
+    def find(self, method: bytes, path: bytes, query: bytes, values: Headers, body: bytes) -> Caller:
+        """Return who calls; ``path`` and ``query`` as sent, ``values`` as ``header_map`` makes them.
+
+        Raises what ``Verifier.verify`` does, ForeignService, or AccessDenied.
+        """
         authorization = values.get(b"authorization")
         if not self._auth:
             _refuse_foreign_page(values)
             return self._trust(authorization)
         try:
-            signer = self._verifier.verify(
-                scope["method"].encode(), scope["raw_path"], scope["query_string"], values, body
-            )
+            signer = self._verifier.verify(method, path, query, values, body)
         except ServiceError:
             # A key that is not ours is to be expected where the request is for someone else.
-            _refuse_foreign_service(claimed_service(authorization, scope["query_string"]))
+            _refuse_foreign_service(claimed_service(authorization, query))
             raise
         _refuse_foreign_service(signer.service)
         return Caller(signer.key.account, signer.region, signer.key.access_key)

@@ -1,8 +1,8 @@
 """The HTTP server under the application: uvicorn with deadlines.
 
-The protocol adds what uvicorn has not: a request's headers must arrive within a time and a size, a client
+The protocol adds what uvicorn has not: a request's headers must arrive within a time and a size, and a client
 that is still sending when it gets its answer (too large, too slow) has a moment to read it before the
-connection closes, and what the application can answer from memory is answered without a task.
+connection closes.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from nextpick.settings import Settings
 from nextpick.wire.asgi import ASGIApp
+from nextpick.wire.at_once import AtOnceProtocol
 from nextpick.wire.server import STOPPING
 
 KEEP_ALIVE_S = 75
@@ -26,42 +26,11 @@ LINGER_S = 2.0
 # Some HTTP clients offer HTTP/2 with every request; llhttp would then take the body for the other protocol's.
 _H2C = re.compile(rb"\r\nupgrade:[ \t]*h2c[ \t]*(?=\r\n|\Z)", re.IGNORECASE)
 
-_OK = b"HTTP/1.1 200 OK\r\n"
-_CONTINUE = b"HTTP/1.1 100 "
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class _OneWrite:
-    """A transport for one answer: its head goes out together with the first piece of its body.
-
-    uvicorn writes them one after the other, and a write is a third of what a bare server does for a request.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-        self._has_head = False
-
-    def write(self, data: bytes) -> None:
-        if self._has_head or data.startswith(_CONTINUE):
-            self._transport.write(data)
-        elif self._head is None:
-            self._head = data
-        else:
-            self._transport.write(self._head + data)
-            self._has_head = True
-
-    def close(self) -> None:
-        if self._head is not None and not self._has_head:
-            self._transport.write(self._head)
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """One connection. The deadline is looked at by one timer, not set for each request."""
+class HttpProtocol(AtOnceProtocol):
+    """One connection. Its deadlines are looked at by one timer, not set for each request."""
 
     header_timeout_s: ClassVar[float]
 
@@ -72,9 +41,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._receiving = False  # between the first byte of a message and its last
         self._lingering = False
         self._timer: asyncio.TimerHandle | None = None
-        self._answer_now = getattr(self.app, "answer_now", None)
-        self._in_headers = False
-        self._held: tuple[RequestResponseCycle, Any] | None = None  # a request whose body may be at hand
+        self._resting_since: float | None = None  # loop time of an answer after which nothing has come
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -92,6 +59,8 @@ class HttpProtocol(HttpToolsProtocol):
         now = self.loop.time()
         since = now if self._headers_since is None else self._headers_since
         left = since + self.header_timeout_s - now
+        if self._resting_since is not None and now - self._resting_since >= KEEP_ALIVE_S:
+            left = 0
         if left <= 0:
             self.transport.close()
         else:
@@ -100,15 +69,13 @@ class HttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
+        self._resting_since = None
         if self._headers_since is None and not self._receiving:
             self._headers_since = self.loop.time()
         if self._headers_since is not None and b"h2c" in data:
             head, blank, rest = data.partition(b"\r\n\r\n")
             data = _H2C.sub(b"", head) + blank + rest
         super().data_received(data)
-        if self._held is not None:  # more of it is to come
-            held, self._held = self._held, None
-            super()._start_asgi_task(*held)
         if self._headers_since is None:
             self._headers_size = 0
         else:
@@ -126,38 +93,14 @@ class HttpProtocol(HttpToolsProtocol):
         self._headers_since = None
         if self.parser is not None and self.parser.should_upgrade():
             raise ValueError("there is nothing to upgrade to")  # the parser makes it a 400
-        self._in_headers = True
         super().on_headers_complete()
-        self._in_headers = False
-        if self.scope["method"] == "POST":  # an answer to HEAD has no body to wait for
-            self.cycle.transport = _OneWrite(self.transport)  # type: ignore[assignment]
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if self._in_headers and self._answer_now is not None and cycle.keep_alive:
-            self._held = cycle, app
-        else:
-            super()._start_asgi_task(cycle, app)
+    def rest(self) -> None:
+        self._resting_since = self.loop.time()
 
     def on_message_complete(self) -> None:
         self._receiving = False
         super().on_message_complete()
-        if self._held is None:
-            return
-        (cycle, app), self._held = self._held, None
-        answer = None
-        if self._answer_now is not None and not self.flow.write_paused:
-            answer = self._answer_now(cycle.scope, bytes(cycle.body))
-        if answer is None:
-            super()._start_asgi_task(cycle, app)
-            return
-        headers, body = answer
-        lines = [_OK]
-        for name, value in (*cycle.default_headers, *headers):
-            lines += (name, b": ", value, b"\r\n")
-        lines += (b"\r\n", body)
-        self.transport.write(b"".join(lines))
-        cycle.response_started = cycle.response_complete = True
-        cycle.on_response()
 
     def on_response_complete(self) -> None:
         # With a pipeline, what is being received is a later request.

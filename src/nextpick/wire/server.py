@@ -162,7 +162,8 @@ class _App:
         endpoint = self.endpoints.by_path.get(scope["path"])
         try:
             body = await self.bodies.read(receive, values)
-            caller = self.callers.find(scope, values, body)
+            method, path = scope["method"].encode(), scope["raw_path"]
+            caller = self.callers.find(method, path, scope["query_string"], values, body)
             if endpoint is None:
                 endpoint = find_target(self.endpoints, values.get(b"x-amz-target"))
             if not is_json(values.get(b"content-type")):
@@ -179,20 +180,20 @@ class _App:
         else:
             await _send(send, 200, [(b"content-type", endpoint.content_type)], answer, request_id)
 
-    def answer_now(self, scope: Scope, body: bytes) -> tuple[list[tuple[bytes, bytes]], bytes] | None:
-        """Return headers and body of a 200 for a call that has arrived whole, when that needs no waiting.
+    def answer_now(self, path: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes | None:
+        """Return headers and body of a 200 to a POST that has arrived whole, when that needs no waiting.
 
-        None is for everything else, errors included; nothing has happened then, and the application is to be
-        called. This spares a request that is answered from memory the task and the messages of ASGI.
+        ``path`` is one of ``at_once``. None is for everything else, errors included: nothing has happened then,
+        and the application is to be called.
         """
-        endpoint = self.at_once.get(scope["path"])
-        if endpoint is None or scope["method"] != "POST" or len(body) > self.settings.max_body_bytes:
+        endpoint = self.at_once[path.decode()]
+        if len(body) > self.settings.max_body_bytes:
             return None
         assert endpoint.route is not None
-        values = header_map(scope["headers"])
+        values = header_map(headers)
         request_id = new_request_id()
         try:
-            caller = self.callers.find(scope, values, body)
+            caller = self.callers.find(b"POST", path, b"", values, body)
             if not is_json(values.get(b"content-type")):
                 return None
             call = Call(*caller, request_id, endpoint.operation)
@@ -200,7 +201,8 @@ class _App:
         except Exception:
             return None
         if type(result) is bytes:
-            return _head([(b"content-type", endpoint.content_type)], result, request_id), result
+            told = (endpoint.content_type, request_id.encode(), len(result), result)
+            return b"content-type: %b\r\nx-amzn-requestid: %b\r\ncontent-length: %d\r\n\r\n%b" % told
         if inspect.iscoroutine(result):
             result.close()  # it has not begun
         return None
@@ -293,17 +295,11 @@ def _serve(endpoint: Endpoint, call: Call, body: bytes) -> tuple[Any, Any]:
     return request, endpoint.route.handler(call, request)
 
 
-def _head(headers: list[tuple[bytes, bytes]], body: bytes, request_id: str) -> list[tuple[bytes, bytes]]:
-    headers.append((b"x-amzn-requestid", request_id.encode()))
-    headers.append((b"content-length", b"%d" % len(body)))
-    return headers
-
-
 async def _send(
     send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes, request_id: str
 ) -> None:
-    headers = _head(headers, body, request_id)
-    if status == 204:
-        headers.pop()  # it has no body, and must not say how long it is
+    headers.append((b"x-amzn-requestid", request_id.encode()))
+    if status != 204:
+        headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

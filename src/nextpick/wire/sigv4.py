@@ -206,6 +206,7 @@ def _payload(values: Headers, body: bytes) -> bytes:
     return actual
 
 
+@functools.lru_cache(maxsize=256)
 def _canonical_path(path: bytes) -> bytes:
     if _PLAIN_PATH.fullmatch(path):
         return path
