@@ -88,3 +88,13 @@ def test_a_body_over_the_limit_is_refused(serve, dial):
     connection = dial(serve(routes(lambda call, request: b"{}"), max_body_bytes=60)[0])
     connection.sendall(post(body=b'{"campaignArn": "%s"}' % CAMPAIGN.encode()))
     assert answer(connection)[0] == 413
+
+
+def test_a_connection_that_rests_too_long_is_closed(serve, dial, monkeypatch):
+    monkeypatch.setattr("nextpick.wire.http.KEEP_ALIVE_S", 0.5)
+    connection = dial(serve(routes(lambda call, request: b"{}"), header_timeout_s=0.2)[0])
+    for _ in range(4):
+        connection.sendall(post("a"))
+        assert answer(connection)[0] == 200
+        time.sleep(0.2)
+    assert read_all(connection) == b""
