@@ -198,6 +198,7 @@ def test_events_that_cannot_be_are_refused(shop: Shop, tracking_id: str) -> None
     for change, said in (
         ({"eventList": [event] * 11}, "eventList"),
         ({"eventList": [{**event, "properties": "not json"}]}, "Error parsing properties json"),
+        ({"eventList": [{**event, "properties": '{"a": "\\ud800"}'}]}, "Error parsing properties json"),
         ({"eventList": [{**event, "properties": '{"userId": "x"}'}]}, "userId"),
         ({"eventList": [event], "trackingId": "00000000-0000-0000-0000-000000000000"}, "tracking"),
     ):

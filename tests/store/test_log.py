@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +19,7 @@ from nextpick.errors import ServiceUnavailable
 from nextpick.store.log import EventRow, LogReader, LogWriter, has_events, positions, read_group
 from nextpick.store.stamp import Stamp
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=20)
 ROW = st.builds(
     EventRow,
     group=st.sampled_from(["g1", "g2"]),
@@ -169,6 +170,45 @@ def test_a_torn_end_of_the_wal_costs_only_what_was_not_acknowledged(tmp_path: Pa
     assert kept[: last + 1] == [f"e{n}" for n in range(last + 1)]
     assert kept[-1] == "e9"
     writer.close()
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage"])
+@pytest.mark.parametrize("kept", [1, 24, 1000, 5000, -1])
+def test_a_torn_commit_is_none_at_all(writer: LogWriter, tmp_path: Path, kept: int, damage: str) -> None:
+    append(writer, *([row(n)] for n in range(5)))
+    (wal,) = (tmp_path / "log").glob("*-wal")
+    acknowledged = wal.stat().st_size
+    append(writer, [row(n)._replace(properties="x" * 1000) for n in range(50)])
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    shutil.copy(tmp_path / "log" / "one.db", torn)
+    shutil.copy(wal, torn)
+    end = acknowledged + kept if kept > 0 else wal.stat().st_size + kept
+    with (torn / wal.name).open("r+b") as file:
+        lost = wal.stat().st_size - end
+        file.truncate(end)
+        if damage == "garbage":
+            file.seek(end)
+            file.write(os.urandom(lost))
+    reopened = LogWriter(torn, "one")
+    assert [r.event_id for r in everything(torn, "g1")] == [f"e{n}" for n in range(5)]
+    assert append(reopened, [row(9)]) == [None]
+    reopened.close()
+
+
+def test_a_row_that_cannot_be_written_is_refused_and_the_next_one_taken(tmp_path: Path) -> None:
+    unwritable = row(1)._replace(item="\ud800")  # json.loads makes it of the six characters \\ud800
+
+    async def run() -> None:
+        writer = LogWriter(tmp_path, "one")
+        calls = [writer.append([r]) for r in (row(2), unwritable, row(3))]
+        errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+        assert [type(error) for error in errors] == [type(None), ServiceUnavailable, type(None)]
+        await asyncio.wait_for(writer.append([row(4)]), 5)
+        writer.close()
+
+    asyncio.run(run())
+    assert [r.event_id for r in everything(tmp_path, "g1")] == ["e2", "e3", "e4"]
 
 
 def test_a_log_that_is_no_database_is_said_so(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from nextpick.errors import InvalidInput
+from nextpick.errors import InvalidInput, Serialization
 from nextpick.names import request_id
 from nextpick.serving.service import Serving
 from nextpick.store.log import EventRow
+from nextpick.wire.body import decode
 from nextpick.wire.dispatch import Call, Route
 from nextpick.wire.structs import Event, PutEvents
 
@@ -73,8 +74,8 @@ def _properties(event: Event) -> dict[str, Any]:
     if event.properties is None:
         return {}
     try:
-        properties = json.loads(event.properties)
-    except (ValueError, RecursionError):
+        properties = decode(event.properties.encode())
+    except Serialization:
         raise InvalidInput("Error parsing properties json") from None
     if not isinstance(properties, dict):
         raise InvalidInput("Error parsing properties json")

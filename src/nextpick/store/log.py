@@ -49,6 +49,12 @@ class EventRow(NamedTuple):
     source: str | None = None
 
 
+class _Call(NamedTuple):
+    rows: list[EventRow]
+    loop: asyncio.AbstractEventLoop
+    done: asyncio.Future
+
+
 class LogWriter:
     """The only writer of ``directory/name.db``."""
 
@@ -60,7 +66,7 @@ class LogWriter:
         self._stamp = Stamp(directory / f"{name}.stamp")
         self._stamp.change()
         _change_directory(directory)
-        self._queue: queue.SimpleQueue[tuple | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"log {name}", daemon=True)
         self._thread.start()
 
@@ -68,7 +74,7 @@ class LogWriter:
         """Return when the rows are on disk; raises ServiceUnavailable when they cannot be written."""
         loop = asyncio.get_running_loop()
         done = loop.create_future()
-        self._queue.put((rows, loop, done))
+        self._queue.put(_Call(rows, loop, done))
         await done
 
     def close(self) -> None:
@@ -85,22 +91,22 @@ class LogWriter:
                 batch.append(self._queue.get())
             calls = [call for call in batch if call is not None]
             if calls:
-                error = self._commit([_record(row) for rows, _, _ in calls for row in rows])
-                by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future]] = {}
-                for _, loop, done in calls:
-                    by_loop.setdefault(loop, []).append(done)
-                for loop, waiting in by_loop.items():
-                    if not loop.is_closed():
-                        loop.call_soon_threadsafe(_resolve, waiting, error)
+                error = self._commit(calls)
+                if error is None or len(calls) == 1:
+                    _resolve(calls, error)
+                else:  # so that a call that cannot be written is refused alone
+                    for call in calls:
+                        _resolve([call], self._commit([call]))
             if len(calls) < len(batch):
                 return
 
-    def _commit(self, records: list[tuple]) -> Exception | None:
+    def _commit(self, calls: list[_Call]) -> Exception | None:
+        """Write all calls in one transaction, or none; return why not."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            self._connection.executemany(_INSERT, records)
+            self._connection.executemany(_INSERT, [_record(row) for call in calls for row in call.rows])
             self._connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, this thread must go on
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             return ServiceUnavailable(f"The event could not be written to disk: {error}.")
@@ -217,7 +223,17 @@ def _row(record: tuple) -> EventRow:
     return EventRow._make((*record[:10], impression, record[11]))
 
 
-def _resolve(waiting: list[asyncio.Future], error: Exception | None) -> None:
+def _resolve(calls: list[_Call], error: Exception | None) -> None:
+    """Let the callers go on, each on its own event loop."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future]] = {}
+    for call in calls:
+        by_loop.setdefault(call.loop, []).append(call.done)
+    for loop, waiting in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_set, waiting, error)
+
+
+def _set(waiting: list[asyncio.Future], error: Exception | None) -> None:
     for done in waiting:
         if done.done():
             continue
