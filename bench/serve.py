@@ -236,12 +236,29 @@ def main() -> None:
                 measure(server.worker(), server.port, put, 16, options.seconds)["rate"]
                 for _ in range(options.rounds)
             ]
-            print(f"PutEvents, 16 connections, durable: {median(rates):.0f} calls/s")
+            flushes = flushes_per_s(home / "log")
+            print(
+                f"PutEvents, 16 connections, durable: {median(rates):.0f} calls/s; the disk flushes {flushes:.0f}/s, "
+                f"{median(rates) / flushes:.1f} calls a flush"
+            )
             print_memory(server)
         finally:
             bare.kill()
             bare.wait()
             server.stop()
+
+
+def flushes_per_s(directory: Path, seconds: float = 1.0) -> float:
+    """Return how often a second the disk flushes a page appended to a file: the floor under a durable call."""
+    path = directory / "floor"
+    with path.open("wb", buffering=0) as file:
+        count, started = 0, time.perf_counter()
+        while time.perf_counter() - started < seconds:
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            count += 1
+    path.unlink()
+    return count / seconds
 
 
 def print_memory(server: Server) -> None:

@@ -241,10 +241,12 @@ class _Growing:
 
 def _remap(path: Path, final: np.ndarray) -> None:
     """Replace each code in a file by ``final[code]``."""
-    codes = np.load(path, mmap_mode="r+")
-    for start in range(0, len(codes), _REMAP_ROWS):
-        codes[start : start + _REMAP_ROWS] = final[codes[start : start + _REMAP_ROWS]]
-    codes.flush()
+    codes = np.load(path, mmap_mode="r")
+    offset = path.stat().st_size - codes.nbytes
+    with path.open("r+b") as file:  # written, not mapped: a full disk is an error then, and no signal
+        file.seek(offset)
+        for start in range(0, len(codes), _REMAP_ROWS):
+            file.write(final[codes[start : start + _REMAP_ROWS]].astype(codes.dtype, copy=False).data)
 
 
 def _records(source: Source | None, kind: kinds.Kind, excluded: Mapping[str, set[str]]) -> pa.Table:

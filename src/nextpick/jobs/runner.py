@@ -88,8 +88,17 @@ class JobRunner:
             if len(running) >= slots or any(c.job.arn == job.arn for c in running):
                 continue
             claimed = queue.claim(self._records, job.id, self._clock.now())
-            if claimed is not None:
-                self._children[claimed.id] = _Child(claimed, self._spawn(claimed))
+            if claimed is None:
+                continue
+            try:
+                process = self._spawn(claimed)
+            except OSError as error:
+                self._release(claimed, f"no process could be started ({error.strerror})")
+                raise
+            self._children[claimed.id] = _Child(claimed, process)
+
+    def _release(self, job: Job, why: str) -> None:
+        queue.release(self._records, job, self._clock.now(), why, self._settings.job_attempts)
 
     def _spawn(self, job: Job) -> subprocess.Popen:
         home, fence, fd = str(self._settings.home), str(job.fence), str(self._pipe[0])
@@ -118,10 +127,9 @@ class JobRunner:
             status = child.process.poll()
             if status is None:
                 continue
-            del self._children[job_id]
+            self._release(child.job, _why(status))
+            del self._children[job_id]  # only now: a release that could not be written is tried again
             ended = True
-            attempts = self._settings.job_attempts
-            queue.release(self._records, child.job, self._clock.now(), _why(status), attempts)
         if ended:
             sweep.sweep(self._records, self._settings.home)
         return ended

@@ -18,7 +18,9 @@ class Stamp:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(fd).st_size < _SIZE:
-                os.ftruncate(fd, _SIZE)
+                os.pwrite(
+                    fd, bytes(_SIZE), 0
+                )  # not a hole: on a full disk, to fill one would end the process
             self._page = mmap.mmap(fd, _SIZE)
         finally:
             os.close(fd)
