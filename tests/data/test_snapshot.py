@@ -1,7 +1,12 @@
 """A snapshot is what an obvious join of parts and events would be, whatever order they came in."""
 
+import os
+import subprocess
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from part_world import INTERACTIONS, ITEMS, USERS, a_run, imported, lines
 
-from nextpick.data.dataset import Data, open_snapshot
+from nextpick.data import snapshot
+from nextpick.data.dataset import Column, Data, open_snapshot
 from nextpick.data.run import Stopped
 from nextpick.data.snapshot import Source, build_snapshot
 from nextpick.store.log import EventRow
@@ -63,29 +69,108 @@ def histories(data: Data) -> dict[str, list[tuple[int, str]]]:
     }
 
 
-RECORD = st.tuples(st.sampled_from("abc"), st.sampled_from(["x", "y", "007", "z z"]), st.integers(0, 5))
+Fact = tuple[str, str, int, str, str]  # user, item, time, event type, event value; the last two may be empty
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.lists(RECORD, min_size=1, max_size=8, unique=True), min_size=1, max_size=3),
-    st.lists(RECORD, max_size=6),
+def slow_join(
+    sources: Sequence[Sequence[Fact]], event_type: str | None, threshold: float | None
+) -> dict[str, list[tuple[int, str, str | None, float | None]]]:
+    """Return each user's history: what is wanted, each fact from the first source that has it, by time."""
+    histories: dict[str, list[tuple[int, str, str | None, float | None]]] = {}
+    told: set[Fact] = set()
+    for facts in sources:
+        for user, item, time, kind, value in [fact for fact in facts if fact not in told]:
+            if event_type is not None and kind.lower() != event_type.lower():
+                continue
+            if threshold is not None and not (value and float(value) >= threshold):
+                continue
+            told_as = (time, item, kind or None, float(np.float32(value)) if value else None)
+            histories.setdefault(user, []).append(told_as)
+        told.update(facts)
+    return {user: sorted(history, key=lambda fact: fact[0]) for user, history in histories.items()}
+
+
+def full_histories(data: Data) -> dict[str, list[tuple[int, str, str | None, float | None]]]:
+    """Return each user's (time, item, event type, event value) in the order they lie."""
+    rows, found = data.interactions, {}
+    for user in range(len(data.users.ids)):
+        own = range(rows.offsets[user], rows.offsets[user + 1])
+        found[data.users.ids.id(user)] = [
+            (
+                int(rows.time[i]),
+                data.items.ids.id(int(rows.item[i])),
+                rows.event_types[rows.event_type[i]] if rows.event_type[i] >= 0 else None,
+                None if np.isnan(rows.event_value[i]) else float(rows.event_value[i]),
+            )
+            for i in own
+        ]
+    return found
+
+
+FACT = st.tuples(
+    st.sampled_from(["a", "b", "c", "ü"]),
+    st.sampled_from(["x", "y", "007", "z z"]),
+    st.integers(0, 4),
+    st.sampled_from(["", "click", "Click", "buy"]),
+    st.sampled_from(["", "0", "0.7", "-1", "5"]),
 )
-def test_interactions_lie_by_user_and_time_and_equal_ones_count_once(
-    parts: list[list[tuple[str, str, int]]], streamed: list[tuple[str, str, int]]
+STREAMED = st.tuples(*FACT.element_strategies[:3], st.sampled_from(["click", "Click", "buy"]), st.just("0.7"))
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 1_000_000])
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(FACT, min_size=1, max_size=9, unique=True), min_size=1, max_size=3),
+    st.lists(STREAMED, max_size=6),
+    st.sampled_from([None, "CLICK", "buy"]),
+    st.sampled_from([None, 0.0, 0.7]),
+)
+def test_it_is_the_obvious_join_however_many_rows_are_merged_at_once(
+    rows_at_once: int,
+    parts: list[list[Fact]],
+    streamed: list[Fact],
+    event_type: str | None,
+    threshold: float | None,
 ) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        texts = [[row(u, i, t, "click") for u, i, t in records] for records in parts]
-        events = [event(u, i, t, id=str(n)) for n, (u, i, t) in enumerate(dict.fromkeys(streamed))]
-        found = histories(build(Path(scratch), *texts, events=events))
-    wanted: dict[str, list[tuple[int, str]]] = {}
-    for u, i, t in {*streamed, *(record for records in parts for record in records)}:
-        wanted.setdefault(u, []).append((t, i))
-    assert {user: sorted(history) for user, history in found.items()} == {
-        user: sorted(history) for user, history in wanted.items()
+    events = [
+        event(u, i, t, id=str(n), kind=kind, value=float(value))
+        for n, (u, i, t, kind, value) in enumerate(streamed)
+    ]
+    texts = [[row(*fact) for fact in facts] for facts in parts]
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        mock.patch.object(snapshot, "_RANGE_ROWS", rows_at_once),
+        mock.patch.object(snapshot, "_REMAP_ROWS", 2),
+    ):
+        data = build(
+            Path(scratch), *texts, events=events, event_type=event_type, event_value_threshold=threshold
+        )
+        found = full_histories(data)
+    wanted = slow_join([*parts, streamed], event_type, threshold)
+    assert found == wanted
+    items = [data.items.ids.id(i) for i in range(len(data.items.ids))]
+    assert items == sorted({item for history in wanted.values() for _, item, _, _ in history})
+    oldest = {item: min(t for h in wanted.values() for t, i, _, _ in h if i == item) for item in items}
+    assert data.items.created.tolist() == [oldest[item] for item in items]
+    assert data.latest == max((t for history in wanted.values() for t, *_ in history), default=0)
+    used = {kind for history in wanted.values() for _, _, kind, _ in history if kind}
+    assert list(data.interactions.event_types) == sorted(used)
+
+
+def test_an_event_of_an_import_and_of_the_stream_counts_once_but_two_of_the_stream_count_twice(
+    tmp_path: Path,
+) -> None:
+    first, again = row("u", "x", 1, "click", "2"), row("u", "x", 1, "click", "2")
+    events = [event("u", "x", 1, id="1", value=2.0), event("u", "y", 2, id="2"), event("u", "y", 2, id="3")]
+    data = build(tmp_path, [first, again], [again, row("u", "x", 1, "click", "3")], events=events)
+    assert full_histories(data) == {
+        "u": [
+            (1, "x", "click", 2.0),
+            (1, "x", "click", 3.0),
+            (2, "y", "click", None),
+            (2, "y", "click", None),
+        ]
     }
-    for history in found.values():
-        assert [time for time, _ in history] == sorted(time for time, _ in history)
 
 
 def test_rows_of_one_second_keep_the_order_of_the_file(tmp_path: Path) -> None:
@@ -150,21 +235,116 @@ def test_metadata_is_aligned_with_the_ids(tmp_path: Path) -> None:
 def test_excluded_columns_are_not_there(tmp_path: Path) -> None:
     items = lines("ITEM_ID,GENRES,PRICE,CREATION_TIMESTAMP,DESCRIPTION,NOTE", "x,drama,1,1,a,b")
     data = build(tmp_path, [row("u", "x", 1)], items=items, excluded_columns={"Items": ["GENRES"]})
-    assert "GENRES" not in [column.name for column in data.items.columns]
+    assert [column.name for column in data.items.columns] == ["PRICE"]  # texts are not trained on
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
-    def built(name: str) -> dict[str, bytes]:
-        rows = [row(f"u{n % 7}", f"i{n % 5}", n, "click", "1") for n in range(60)]
-        build(tmp_path / name, rows, events=[event("u1", "i9", 99, id="e")])
-        root = tmp_path / name / "snapshot"
-        return {
-            str(path.relative_to(root)): path.read_bytes()
-            for path in sorted(root.rglob("*"))
-            if path.is_file()
-        }
+def test_a_creation_time_that_is_excluded_is_that_of_the_oldest_interaction(tmp_path: Path) -> None:
+    items = lines("ITEM_ID,GENRES,PRICE,CREATION_TIMESTAMP,DESCRIPTION,NOTE", "x,a,1,5,,", "unseen,a,1,5,,")
+    data = build(
+        tmp_path,
+        [row("u", "x", 70), row("u", "x", 90)],
+        items=items,
+        excluded_columns={"ITEMS": ["CREATION_TIMESTAMP", "PRICE"], "USERS": ["GENRES"]},
+    )
+    assert {data.items.ids.id(i): int(t) for i, t in enumerate(data.items.created)} == {"x": 70, "unseen": 90}
+    assert [column.name for column in data.items.columns] == ["GENRES"]
 
-    assert built("one") == built("two")
+
+def values_of(column: Column, row: int) -> list[str]:
+    """Return the categories of a row."""
+    assert column.offsets is not None
+    assert column.codes is not None
+    return [column.values[code] for code in column.codes[column.offsets[row] : column.offsets[row + 1]]]
+
+
+GENRES = st.lists(st.sampled_from(["", "a", "b", "é", "a b"]), max_size=4).map("|".join)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from("vwxyz"), GENRES, min_size=1), min_size=1, max_size=3))
+def test_categories_are_those_of_the_last_record_split_at_bars(records: list[dict[str, str]]) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch)
+        imported(out / "events", lines(HEADER, row("u", "x", 1)), of=INTERACTIONS)
+        parts = [out / f"items{n}" for n in range(len(records))]
+        for part, of_part in zip(parts, records, strict=True):
+            rows = (f"{item},{genres},,,," for item, genres in of_part.items())
+            header = "ITEM_ID,GENRES,PRICE,CREATION_TIMESTAMP,DESCRIPTION,NOTE"
+            imported(part, lines(header, *rows), of=ITEMS, dataset_type="ITEMS")
+        build_snapshot(
+            out / "snapshot",
+            interactions=Source(INTERACTIONS, [out / "events"]),
+            items=Source(ITEMS, parts),
+            users=None,
+            events=[],
+            run=a_run(),
+        )
+        data = open_snapshot(out / "snapshot")
+        (column,) = (column for column in data.items.columns if column.name == "GENRES")
+        found = {data.items.ids.id(i): values_of(column, i) for i in range(len(data.items.ids))}
+    last = {"x": ""} | {item: genres for of_part in records for item, genres in of_part.items()}
+    assert found == {item: [v for v in genres.split("|") if v] for item, genres in last.items()}
+    assert list(column.values) == sorted(
+        {v for of_part in records for g in of_part.values() for v in g.split("|")} - {""}
+    )
+
+
+def test_users_of_the_interactions_come_first_and_those_without_a_record_have_no_metadata(
+    tmp_path: Path,
+) -> None:
+    rows = [row(f"u{n}", "x", n) for n in range(20)]
+    users = lines("USER_ID,AGE,GENDER", *(f"u{n},{n},f|m" for n in range(10, 30)))
+    data = build(tmp_path, rows, users=users)
+    people = [data.users.ids.id(i) for i in range(30)]
+    assert set(people[:20]) == {f"u{n}" for n in range(20)}
+    assert np.diff(data.interactions.offsets).tolist() == [1] * 20 + [0] * 10
+    gender = next(column for column in data.users.columns if column.name == "GENDER")
+    age = next(column.numbers for column in data.users.columns if column.name == "AGE")
+    assert age is not None
+    for place, user in enumerate(people):
+        number = int(user[1:])
+        assert values_of(gender, place) == (["f", "m"] if number >= 10 else [])
+        assert np.isnan(age[place]) if number < 10 else age[place] == number
+
+
+def write_the_same(out: Path) -> None:
+    """Build a snapshot of everything there is, always from the same input."""
+    rows = [row(f"u{n % 7}", f"i{n % 5}", n, ("click", "buy", "")[n % 3], "1") for n in range(60)]
+    items = lines(
+        "ITEM_ID,GENRES,PRICE,CREATION_TIMESTAMP,DESCRIPTION,NOTE",
+        *(f"i{n},g{n}|g{n % 3},1,1,," for n in range(9)),
+    )
+    users = lines("USER_ID,AGE,GENDER", *(f"u{n},{n},{'fm'[n % 2]}" for n in range(9)))
+    excluded = {"ITEMS": ["PRICE", "NOTE"], "USERS": ["AGE"]}
+    streamed = [event("u1", "i9", 99, id="e"), event(None, "i8", 98, id="f")]
+    build(out, rows[:30], rows[20:], items=items, users=users, events=streamed, excluded_columns=excluded)
+
+
+def bytes_of(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_same_input_gives_the_same_bytes_in_every_process(tmp_path: Path) -> None:
+    for seed in ("1", "2"):  # of Python's own hashes, and so of the order of sets
+        subprocess.run(
+            [sys.executable, "-c", "import sys, pathlib, test_snapshot as t; t.write_the_same(pathlib.Path(sys.argv[1]))", str(tmp_path / seed)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)},
+            check=True,
+        )  # fmt: skip
+    first = bytes_of(tmp_path / "1" / "snapshot")
+    assert len(first) > 10
+    assert first == bytes_of(tmp_path / "2" / "snapshot")
+
+
+def test_the_rows_merged_at_once_change_no_byte(tmp_path: Path) -> None:
+    write_the_same(tmp_path / "at once")
+    with mock.patch.object(snapshot, "_RANGE_ROWS", 1):
+        write_the_same(tmp_path / "one by one")
+    assert bytes_of(tmp_path / "at once" / "snapshot") == bytes_of(tmp_path / "one by one" / "snapshot")
 
 
 def test_a_stop_leaves_nothing(tmp_path: Path) -> None:

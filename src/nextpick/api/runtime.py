@@ -18,9 +18,11 @@ from nextpick.wire.structs import GetPersonalizedRanking, GetRecommendations
 _SERVICE = "personalize-runtime"
 OPERATIONS = ((_SERVICE, "GetRecommendations"), (_SERVICE, "GetPersonalizedRanking"))
 
+_UNAVAILABLE = ("filterArn", "filterValues", "promotions", "metadataColumns")
+
 _encode = msgspec.json.Encoder().encode
 
-Answer = Callable[[Version], bytes]
+Answer = Callable[[Asker, CampaignView, Version, Any], bytes]
 
 
 def routes(serving: Serving) -> dict[tuple[str, str], Route]:
@@ -39,17 +41,18 @@ def _get_recommendations(
     if (request.campaignArn is None) == (request.recommenderArn is None):
         raise InvalidInput("Give exactly one of campaignArn and recommenderArn.")
     _refuse_unavailable(request)
+    if (request.numResults or 0) > MOST_RESULTS:
+        raise InvalidInput(f"numResults is {request.numResults}; it must be at most {MOST_RESULTS}.")
     campaign = _campaign(serving, call, request.campaignArn or request.recommenderArn or "")
+    return _answer(serving, campaign, request, _recommendations)
+
+
+def _recommendations(
+    asker: Asker, campaign: CampaignView, version: Version, request: GetRecommendations
+) -> bytes:
     k = request.numResults or DEFAULT_RESULTS
-    if k > MOST_RESULTS:
-        raise InvalidInput(f"numResults is {k}; it must be at most {MOST_RESULTS}.")
-
-    def answer(version: Version) -> bytes:
-        asker = Asker(serving.tails, serving.clock.now())
-        items = recommend.recommend(asker, campaign, version, request.userId, request.itemId, k)
-        return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
-
-    return _answer(serving, campaign, answer)
+    items = recommend.recommend(asker, campaign, version, request.userId, request.itemId, k)
+    return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
 
 
 def _get_personalized_ranking(
@@ -59,22 +62,28 @@ def _get_personalized_ranking(
     campaign = _campaign(serving, call, request.campaignArn)
     if len(request.inputList) > MOST_RESULTS:
         raise InvalidInput(f"inputList has {len(request.inputList)} items; it may have {MOST_RESULTS}.")
-
-    def answer(version: Version) -> bytes:
-        asker = Asker(serving.tails, serving.clock.now())
-        items = recommend.rank(asker, campaign, version, request.userId, request.inputList)
-        return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
-
-    return _answer(serving, campaign, answer)
+    return _answer(serving, campaign, request, _ranking)
 
 
-def _answer(serving: Serving, campaign: CampaignView, answer: Answer) -> bytes | Awaitable[bytes]:
+def _ranking(
+    asker: Asker, campaign: CampaignView, version: Version, request: GetPersonalizedRanking
+) -> bytes:
+    items = recommend.rank(asker, campaign, version, request.userId, request.inputList)
+    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
+
+
+def _answer(
+    serving: Serving, campaign: CampaignView, request: Any, write: Answer
+) -> bytes | Awaitable[bytes]:
     version = serving.versions.get(campaign)
-    return answer(version) if version is not None else _answer_when_loaded(serving, campaign, answer)
+    if version is None:
+        return _answer_when_loaded(serving, campaign, request, write)
+    return write(Asker(serving.tails, serving.clock.now()), campaign, version, request)
 
 
-async def _answer_when_loaded(serving: Serving, campaign: CampaignView, answer: Answer) -> bytes:
-    return answer(await serving.versions.fetch(campaign))
+async def _answer_when_loaded(serving: Serving, campaign: CampaignView, request: Any, write: Answer) -> bytes:
+    version = await serving.versions.fetch(campaign)
+    return write(Asker(serving.tails, serving.clock.now()), campaign, version, request)
 
 
 def _campaign(serving: Serving, call: Call, arn: str) -> CampaignView:
@@ -86,7 +95,7 @@ def _campaign(serving: Serving, call: Call, arn: str) -> CampaignView:
 
 def _refuse_unavailable(request: Any) -> None:
     """Refuse what would change the answer and is not available, rather than leave it out in silence."""
-    for member in ("filterArn", "filterValues", "promotions", "metadataColumns"):
+    for member in _UNAVAILABLE:
         if getattr(request, member, None):
             raise InvalidInput(f"{member} is not available in this nextpick; leave it out.")
 

@@ -20,16 +20,16 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     value = np.empty(k, np.float32)
     row = np.empty(k, np.int32)
     if n_blocks <= k:
-        size = _push(scores, 0, len(scores), value, row, 0)
+        size = _push(scores, 0, len(scores), -np.inf, value, row, 0)
     else:
         maxima = _maxima(scores, n_blocks)
-        _push(maxima, 0, n_blocks, value, row, 0)
+        _push(maxima, 0, n_blocks, -np.inf, value, row, 0)
         bound = value[0]
         size = 0
         for block in range(n_blocks):
             if maxima[block] >= bound:
-                size = _push(scores, block * _BLOCK, (block + 1) * _BLOCK, value, row, size)
-        size = _push(scores, n_blocks * _BLOCK, len(scores), value, row, size)
+                size = _push(scores, block * _BLOCK, (block + 1) * _BLOCK, bound, value, row, size)
+        size = _push(scores, n_blocks * _BLOCK, len(scores), bound, value, row, size)
     for end in range(k - 1, 0, -1):
         value[0], value[end] = value[end], value[0]
         row[0], row[end] = row[end], row[0]
@@ -49,11 +49,13 @@ def _maxima(scores, n_blocks):
 
 
 @numba.njit(cache=True)
-def _push(scores, start, end, value, row, size):
-    """Offer scores in order of rows to a heap that has its worst on top; return the heap's size."""
+def _push(scores, start, end, bound, value, row, size):
+    """Offer scores of at least ``bound``, in order of rows, to a heap with its worst on top; return its size."""
     k = len(value)
     for i in range(start, end):
         s = scores[i]
+        if s < bound:
+            continue
         if size < k:
             value[size], row[size] = s, i
             child = size

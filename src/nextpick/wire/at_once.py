@@ -27,6 +27,10 @@ class AtOnceProtocol(HttpToolsProtocol):
         if self._held is not None:  # more of it is to come
             self._release()
 
+    def on_message_begin(self) -> None:
+        # as uvicorn does it, but for the scope, which is not needed where a request is answered at once
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         parser = self.parser
         if (
@@ -81,6 +85,10 @@ class AtOnceProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def _begin(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.headers += headers  # the list that is in the scope now
+        self.url, self.expect_100_continue = url, expects
         super().on_headers_complete()
         if self.scope["method"] == "POST":  # an answer to HEAD has no body to wait for
             self.cycle.transport = _OneWrite(self.transport)  # type: ignore[assignment]

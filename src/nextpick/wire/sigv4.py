@@ -138,20 +138,21 @@ class Verifier:
             known = self._derive(credential)
 
         stamp = self._check_time(values, known)
-        lines = [method, _canonical_path(path), _canonical_query(query) if query else b""]
-        for name in credential.names:
-            value = values.get(name)
-            if value is None:
-                raise InvalidSignature(f"The signed header '{name.decode('latin-1')}' is not in the request.")
-            if b"  " in value or b"\t" in value or value[:1] == b" " or value[-1:] == b" ":
-                value = b" ".join(value.split())
-            lines.append(name + b":" + value)
+        try:
+            signed = b"\n".join([name + b":" + values[name] for name in credential.names])
+        except KeyError as missing:
+            name = missing.args[0].decode("latin-1")
+            raise InvalidSignature(f"The signed header '{name}' is not in the request.") from None
+        if b"  " in signed or b"\t" in signed or b": " in signed or b" \n" in signed + b"\n":
+            trimmed = {name: b" ".join(values[name].split()) for name in credential.names}
+            signed = b"\n".join([name + b":" + trimmed[name] for name in credential.names])
         for name in values:
             if name[:6] == b"x-amz-" and name not in known.signed:
                 raise InvalidSignature(
                     f"'{name.decode('latin-1')}' must be a 'SignedHeader' in the AWS Authorization."
                 )
-        lines += (b"", known.joined, _payload(values, body))
+        target = (method, _canonical_path(path), _canonical_query(query) if query else b"")
+        lines = (*target, signed, b"", known.joined, _payload(values, body))
         text = b"\n".join(
             (_ALGORITHM, stamp, credential.scope, sha256(b"\n".join(lines)).hexdigest().encode())
         )
