@@ -38,33 +38,73 @@ def test_coverage_is_the_share_of_the_catalogue_that_was_recommended() -> None:
 
 
 def test_no_request_has_no_merit() -> None:
-    assert personalize_metrics(np.zeros((0, 25), np.int32), [], 10)["precision_at_5"] == 0
+    metrics = personalize_metrics(np.zeros((0, 25), np.int32), [], 10)
+    assert len(metrics) == 8
+    assert set(metrics.values()) == {0.0}
+
+
+def test_all_eight_of_two_requests_by_hand() -> None:
+    # the first asks for 3 items, of which 10 comes first and 12 third; the second for one that comes seventh
+    ranked = np.array([[10, 11, 12, 13, 14, 15, 16, 17], [20, 21, 22, 23, 24, 25, 10, 26]])
+    metrics = personalize_metrics(ranked, [{10, 12, 99}, {10}], 30)
+    ideal = 1 + 1 / math.log2(3) + 1 / math.log2(4)
+    first = (1 + 1 / math.log2(4)) / ideal
+    assert metrics == {
+        "coverage": 0.5,  # 15 of 30
+        "mean_reciprocal_rank_at_25": round((1 + 1 / 7) / 2, 4),
+        "normalized_discounted_cumulative_gain_at_5": round(first / 2, 4),
+        "normalized_discounted_cumulative_gain_at_10": round((first + 1 / math.log2(8)) / 2, 4),
+        "normalized_discounted_cumulative_gain_at_25": round((first + 1 / 3) / 2, 4),
+        "precision_at_5": 0.2,  # 2 of 5, and 0 of 5
+        "precision_at_10": 0.15,
+        "precision_at_25": 0.06,
+    }
+
+
+def test_the_best_order_has_a_gain_of_one_also_of_more_relevant_items_than_are_asked_for() -> None:
+    metrics = personalize_metrics(np.arange(25)[None], [set(range(40))], 50)
+    for k in (5, 10, 25):
+        assert metrics[f"normalized_discounted_cumulative_gain_at_{k}"] == 1
+        assert metrics[f"precision_at_{k}"] == 1
+
+
+def test_a_request_without_a_relevant_item_counts_as_a_miss() -> None:
+    metrics = personalize_metrics(np.array([[1, 2], [3, 4]]), [set(), {3}], 4)
+    assert metrics["normalized_discounted_cumulative_gain_at_5"] == 0.5
+    assert metrics["mean_reciprocal_rank_at_25"] == 0.5
+    assert metrics["precision_at_5"] == 0.1
+
+
+CATALOGUE = 30
 
 
 @given(
+    st.integers(1, CATALOGUE),  # a small catalogue has fewer than 25 items to rank
     st.lists(
-        st.tuples(st.permutations(range(30)), st.sets(st.integers(0, 29), min_size=1, max_size=30)),
+        st.tuples(
+            st.permutations(range(CATALOGUE)), st.sets(st.integers(0, CATALOGUE - 1), max_size=CATALOGUE)
+        ),
         min_size=1,
         max_size=5,
-    )
+    ),
 )
-def test_they_equal_a_slow_version(requests: list[tuple[list[int], set[int]]]) -> None:
-    ranked = np.array([order[:25] for order, _ in requests])
+def test_they_equal_a_slow_version(longest: int, requests: list[tuple[list[int], set[int]]]) -> None:
+    rows = [order[: min(longest, 25)] for order, _ in requests]
     truths = [truth for _, truth in requests]
     slow: dict[str, list[float]] = {}
-    for (order, truth), row in zip(requests, ranked.tolist(), strict=True):
+    for row, truth in zip(rows, truths, strict=True):
         first = next((1 / place for place, item in enumerate(row, 1) if item in truth), 0.0)
         slow.setdefault("mean_reciprocal_rank_at_25", []).append(first)
         for k in (5, 10, 25):
             gain = sum(1 / math.log2(1 + place) for place, item in enumerate(row[:k], 1) if item in truth)
             ideal = sum(1 / math.log2(1 + place) for place in range(1, min(k, len(truth)) + 1))
-            slow.setdefault(f"normalized_discounted_cumulative_gain_at_{k}", []).append(gain / ideal)
-            slow.setdefault(f"precision_at_{k}", []).append(sum(i in truth for i in row[:k]) / k)
-        assert order[:25] == row
-    found = personalize_metrics(ranked, truths, 30)
+            slow.setdefault(f"normalized_discounted_cumulative_gain_at_{k}", []).append(
+                gain / ideal if truth else 0
+            )
+            slow.setdefault(f"precision_at_{k}", []).append(sum(item in truth for item in row[:k]) / k)
+    found = personalize_metrics(np.array(rows), truths, CATALOGUE)
     assert list(found) == sorted(found)
-    assert found.pop("coverage") == round(len(set(ranked.ravel().tolist())) / 30, 4)
+    assert found.pop("coverage") == round(len({item for row in rows for item in row}) / CATALOGUE, 4)
     assert found == {name: pytest.approx(sum(v) / len(v), abs=1e-4) for name, v in slow.items()}
-    assert hit_matrix(ranked, truths).sum() == sum(
-        i in truth for row, truth in zip(ranked.tolist(), truths, strict=True) for i in row
-    )
+    hits = [[item in truth for item in row] for row, truth in zip(rows, truths, strict=True)]
+    assert hit_matrix(np.array(rows), truths).tolist() == hits

@@ -1,12 +1,33 @@
 """The hold-out is of whole users, and tells the training nothing of them."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from part_world import a_run
 
+from nextpick.data.dataset import Data
 from nextpick.data.split import holdout
+from nextpick.recipes.evaluate import evaluate
+from nextpick.recipes.interface import Query
 from nextpick.testing.worlds import made_data
+
+
+def with_lengths(*lengths: int) -> Data:
+    """Return data whose users have so many interactions."""
+    n = sum(lengths)
+    data = made_data(users=len(lengths), longest=1)
+    interactions = data.interactions._replace(
+        offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        item=np.arange(n, dtype=np.int32) % 30,
+        time=np.arange(n),
+        event_type=np.full(n, -1, np.int16),
+        event_value=np.arange(n, dtype=np.float32),
+    )
+    return data._replace(interactions=interactions)
 
 
 @settings(max_examples=60, deadline=None)
@@ -40,3 +61,57 @@ def test_the_same_seed_holds_out_the_same_users() -> None:
         holdout(data, np.random.default_rng(seed), 99).users.tolist() for seed in (1, 1, 2)
     )
     assert first == again != other
+
+
+@pytest.mark.parametrize(
+    ("length", "cut"), [(2, 1), (3, 2), (5, 4), (9, 8), (10, 9), (11, 9), (20, 18), (25, 22), (100, 90)]
+)
+def test_the_oldest_nine_tenths_are_the_input_and_at_least_one_is_the_truth(length: int, cut: int) -> None:
+    held = holdout(with_lengths(length), np.random.default_rng(0), 9)
+    assert (held.users.tolist(), held.cuts.tolist()) == ([0], [cut])
+
+
+def test_a_user_with_one_interaction_is_never_held_out_and_stays() -> None:
+    data = with_lengths(*[1] * 50, 3, *[0] * 50)
+    held = holdout(data, np.random.default_rng(5), 99)
+    assert held.users.tolist() == [50]
+    assert np.diff(held.train.interactions.offsets).tolist() == [1] * 50 + [0] * 51
+
+
+def test_without_a_user_to_hold_out_all_train() -> None:
+    data = with_lengths(1, 0, 1)
+    held = holdout(data, np.random.default_rng(0), 99)
+    assert (held.users.tolist(), held.cuts.tolist()) == ([], [])
+    assert held.train.interactions.item.tolist() == data.interactions.item.tolist()
+
+
+def test_every_user_may_be_drawn() -> None:
+    data = with_lengths(*[2] * 10)
+    drawn = {int(holdout(data, np.random.default_rng(seed), 99).users[0]) for seed in range(200)}
+    assert drawn == set(range(10))
+
+
+def test_nothing_of_a_held_out_user_reaches_the_recipe_but_the_oldest_interactions_when_it_is_asked() -> None:
+    data = made_data(seed=3, users=100)
+    told: dict[str, Any] = {"queries": []}
+
+    def fit(train: Data, params: Any, run: Any) -> dict[str, np.ndarray]:
+        told["train"] = train.interactions
+        return {}
+
+    def score(state: Any, queries: list[Query]) -> np.ndarray:
+        told["queries"] += queries
+        return np.zeros((len(queries), 30), np.float32)
+
+    evaluate(SimpleNamespace(fit=fit, score=score), None, data, a_run())  # pyright: ignore[reportArgumentType]
+    asked = {query.user: query for query in told["queries"]}
+    offsets, item = data.interactions.offsets, data.interactions.item
+    assert len(asked) == len(told["queries"]) == int((np.diff(offsets) >= 2).sum()) // 10
+    for user, query in asked.items():
+        assert told["train"].offsets[user] == told["train"].offsets[user + 1]
+        own = item[offsets[user] : offsets[user + 1]]
+        cut = min(max(int(len(own) * 0.9), 1), len(own) - 1)
+        assert query.items.tolist() == own[:cut].tolist()
+        assert query.item == own[cut - 1]
+    trained = sum(int(offsets[u + 1] - offsets[u]) for u in range(100) if u not in asked)
+    assert len(told["train"].item) == trained
