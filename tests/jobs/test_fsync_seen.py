@@ -3,6 +3,7 @@
 kill -9 leaves the page cache, so no crash test can tell. A power cut can.
 """
 
+import os
 import re
 import shutil
 import signal
@@ -114,22 +115,33 @@ def test_interrupted_calls_count_where_they_are_meant_to() -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    served = Server(tmp_path / "home", workers=1).start()
+    served = Server(tmp_path / "home", workers=2).start()
     yield served
     served.stop()
 
 
-def flushed_before_answer(server: Server, tmp_path: Path, wal: str, call: Callable[[], Any]) -> None:
-    """Trace the worker during one call and see, from its request to its 200, a write and then a flush."""
-    (worker,) = [pid for pid in children_of(server.pid) if "nextpick.worker" in command_of(pid)]
-    with traced(worker, tmp_path / "strace") as trace:
-        call()
-    asked = first(trace.events, "a request", lambda e: e.call in READS and '"POST ' in e.text)
-    answered = first(trace.events, "a 200", lambda e: e.call in WRITES and '"HTTP/1.1 200 ' in e.text)
-    between = trace.events[asked:answered]
-    first(between, f"a write to {wal}", lambda e: e.call in WRITES and e.path.endswith(f"/{wal}"))
-    steps = [e for e in between if e.path.endswith(f"/{wal}") and e.call in FLUSHES + WRITES]
-    assert steps[-1].call in FLUSHES, steps
+def flushed_before_answer(server: Server, tmp_path: Path, wal: str, call: Callable[[int], Any]) -> None:
+    """Trace each worker during one call and see, from its request to its 200, a write and then a flush.
+
+    The other is held still meanwhile. ``{}`` in ``wal`` stands for the worker's number.
+    """
+    workers = {int(command_of(pid).split()[4]): pid for pid in children_of(server.pid)}
+    assert sorted(workers) == [0, 1]
+    for number, worker in workers.items():
+        other = workers[1 - number]
+        os.kill(other, signal.SIGSTOP)
+        try:
+            with traced(worker, tmp_path / f"strace-{number}") as trace:
+                call(number)
+        finally:
+            os.kill(other, signal.SIGCONT)
+        name = "/" + wal.format(number)
+        asked = first(trace.events, "a request", lambda e: e.call in READS and '"POST ' in e.text)
+        answered = first(trace.events, "a 200", lambda e: e.call in WRITES and '"HTTP/1.1 200 ' in e.text)
+        between = trace.events[asked:answered]
+        steps = [e.call in FLUSHES for e in between if e.path.endswith(name) and e.call in FLUSHES + WRITES]
+        assert False in steps, f"no write to {name}"
+        assert steps[-1], f"a write to {name} after its last flush"
 
 
 def test_an_event_is_on_disk_before_its_200(server: Server, tmp_path: Path) -> None:
@@ -137,15 +149,16 @@ def test_an_event_is_on_disk_before_its_200(server: Server, tmp_path: Path) -> N
     tracking_id = server.personalize.create_event_tracker(name="t", datasetGroupArn=shop.group)["trackingId"]
     event = {"eventType": "click", "sentAt": 1_700_000_000, "itemId": "i1"}
 
-    def put() -> None:
-        server.events.put_events(trackingId=tracking_id, sessionId="s", userId="u", eventList=[event])
+    def put(worker: int) -> None:
+        events = server.client("personalize-events")  # on a connection of its own
+        events.put_events(trackingId=tracking_id, sessionId="s", userId="u", eventList=[event])
 
-    flushed_before_answer(server, tmp_path, "log/worker-0.db-wal", put)
+    flushed_before_answer(server, tmp_path, "log/worker-{}.db-wal", put)
 
 
 def test_a_resource_is_on_disk_before_its_200(server: Server, tmp_path: Path) -> None:
-    def create() -> None:
-        server.personalize.create_schema(name="s", schema=INTERACTIONS_SCHEMA)
+    def create(worker: int) -> None:
+        server.client("personalize").create_schema(name=f"s{worker}", schema=INTERACTIONS_SCHEMA)
 
     flushed_before_answer(server, tmp_path, "home/nextpick.db-wal", create)
 
