@@ -1,8 +1,10 @@
 """The commands, as a shell runs them."""
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +21,20 @@ def nextpick(*arguments: str, **environ: str) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
-def test_what_env_prints_points_a_shell_at_the_server_and_at_nothing_else(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "home")
+@contextlib.contextmanager
+def running(home: Path) -> Iterator[ServerProcess]:
+    """Run a server meanwhile."""
+    server = ServerProcess(home)
     server.start()
     try:
-        printed = nextpick("env", "--home", str(server.home)).stdout
+        yield server
     finally:
         server.stop()
+
+
+def test_what_env_prints_points_a_shell_at_the_server_and_at_nothing_else(tmp_path: Path) -> None:
+    with running(tmp_path / "home") as server:
+        printed = nextpick("env", "--home", str(server.home)).stdout
     before = {"AWS_SESSION_TOKEN": "t", "AWS_PROFILE": "p", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
     done = subprocess.run(
         ["sh", "-euc", printed + "env"], env={"PATH": os.environ["PATH"], **before},
@@ -49,8 +58,45 @@ def test_without_a_server_env_says_how_to_start_one(tmp_path: Path) -> None:
     assert "start one with: nextpick serve" in done.stderr
 
 
-def test_serving_without_authentication_is_for_loopback_only(tmp_path: Path) -> None:
-    done = nextpick("serve", "--home", str(tmp_path / "home"), "--no-auth", "--host", "0.0.0.0")
+@pytest.mark.parametrize("ending", ["stopped", "killed"])
+def test_env_points_at_no_server_that_has_ended(tmp_path: Path, ending: str) -> None:
+    server = ServerProcess(tmp_path / "home")
+    server.start()
+    server.stop() if ending == "stopped" else server.kill()
+    done = nextpick("env", "--home", str(server.home))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"no server runs on {server.home}" in done.stderr
+
+
+def test_env_prints_the_region_that_is_set(tmp_path: Path) -> None:
+    with running(tmp_path / "home") as server:
+        printed = nextpick("env", "--home", str(server.home), NEXTPICK_REGION="eu-west-1").stdout
+    assert "export AWS_REGION=eu-west-1\n" in printed
+    assert "export AWS_DEFAULT_REGION=eu-west-1\n" in printed
+
+
+def test_home_may_be_given_by_its_variable(tmp_path: Path) -> None:
+    done = nextpick("env", NEXTPICK_HOME=str(tmp_path / "elsewhere"))
+    assert f"no server runs on {tmp_path / 'elsewhere'}" in done.stderr
+
+
+def test_what_is_no_setting_is_warned_of(tmp_path: Path) -> None:
+    done = nextpick("env", "--home", str(tmp_path), NEXTPICK_JOB_SLOT="2")
+    assert "NEXTPICK_JOB_SLOT is not a setting of nextpick" in done.stderr
+
+
+def test_a_home_in_use_is_refused_with_the_pid_of_its_server(tmp_path: Path) -> None:
+    with running(tmp_path / "home") as server:
+        done = nextpick("serve", "--home", str(server.home), "--port", "0")
+        assert nextpick("env", "--home", str(server.home)).returncode == 0  # it goes on
+    assert done.returncode == 1
+    assert f"in use by the nextpick with pid {server.pid}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.0.0.1.example.com"])
+def test_serving_without_authentication_is_for_loopback_only(tmp_path: Path, host: str) -> None:
+    done = nextpick("serve", "--home", str(tmp_path / "home"), "--no-auth", "--host", host)
     assert done.returncode == 2
     assert "loopback" in done.stderr
     assert not (tmp_path / "home").exists()
@@ -67,13 +113,9 @@ def test_a_setting_that_cannot_be_read_is_named(tmp_path: Path, name: str, text:
 
 
 def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path / "home")
-    server.start()
-    try:
+    with running(tmp_path / "home") as server:
         port = server.url.rpartition(":")[2]
         done = nextpick("serve", "--home", str(tmp_path / "other"), "--port", port)
-    finally:
-        server.stop()
     assert done.returncode == 1
     assert "Address already in use" in done.stderr
     assert "Traceback" not in done.stderr

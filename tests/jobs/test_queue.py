@@ -215,7 +215,7 @@ def test_a_campaign_whose_update_does_not_end_well_serves_what_it_served(records
 
 
 class Model:
-    """What the queue must do with one job, in so many words. ``stopped`` is the status a stop leads to."""
+    """What the queue must do with one job, in so many words."""
 
     def __init__(self, kind: Kind) -> None:
         self.state, self.claims, self.results = "QUEUED", 0, 0

@@ -79,15 +79,17 @@ def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Qu
     """Return what the recipe is asked: the user's row and history, live events of known items included."""
     data = version.data
     row = data.users.ids.row(user)
-    history, times = _NO_HISTORY, _NO_TIMES
+    trained = slice(0, 0)
     if row >= 0:
-        start, end = data.interactions.offsets[row], data.interactions.offsets[row + 1]
-        history, times = data.interactions.item[start:end], data.interactions.time[start:end]
+        offsets = data.interactions.offsets.data
+        trained = slice(offsets[row], offsets[row + 1])
+    history = data.interactions.item[trained]
     if not version.info.is_live:
         return Query(row, history)
     tail = asker.tails.of(campaign.group, user, version.positions)
     live = [(event.time, at) for event in tail if (at := data.items.ids.row(event.item)) >= 0]
     if live:
+        times = data.interactions.time[trained]
         late_times, late_items = np.array(live, np.int64).T
         is_late = len(times) == 0 or late_times[0] >= times[-1]
         history = np.concatenate((history, late_items.astype(np.int32)))
@@ -127,4 +129,3 @@ def _explored(
 
 
 _NO_HISTORY = read_only(np.zeros(0, np.int32))
-_NO_TIMES = np.zeros(0, np.int64)
