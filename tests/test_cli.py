@@ -58,10 +58,7 @@ def test_without_a_server_env_says_how_to_start_one(tmp_path: Path) -> None:
     assert "start one with: nextpick serve" in done.stderr
 
 
-UNSEEN = pytest.mark.xfail(strict=True, reason="env believes the server.json that a kill -9 leaves behind")
-
-
-@pytest.mark.parametrize("ending", ["stopped", pytest.param("killed", marks=UNSEEN)])
+@pytest.mark.parametrize("ending", ["stopped", "killed"])
 def test_env_points_at_no_server_that_has_ended(tmp_path: Path, ending: str) -> None:
     server = ServerProcess(tmp_path / "home")
     server.start()

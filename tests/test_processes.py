@@ -58,7 +58,6 @@ def test_a_worker_that_has_served_has_mapped_none_of_it(server: Server) -> None:
     assert [name for name in HEAVY if f"/{name}/" in mapped] == []
 
 
-@pytest.mark.xfail(strict=True, reason="jobs/child.py reads the settings anew, without those given to open()")
 def test_a_job_goes_by_the_settings_its_home_was_opened_with(tmp_path: Path) -> None:
     api = open_api(tmp_path / "home", min_interactions=10)
     try:

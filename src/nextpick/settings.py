@@ -74,6 +74,15 @@ class Settings:
         object.__setattr__(settings, "home", Path(settings.home).expanduser().absolute())
         return settings
 
+    def environ(self) -> dict[str, str]:
+        """Return the variables from which ``load`` makes these settings again, in another process."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        texts = {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in values.items()
+        }
+        return {f"NEXTPICK_{name.upper()}": text for name, text in texts.items()}
+
 
 _OTHERS = {"NEXTPICK_DATA"}  # read by the demo, tests and benchmarks, not by the server
 

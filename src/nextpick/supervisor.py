@@ -34,6 +34,21 @@ class HomeInUse(Exception):
     """Another server works on this home."""
 
 
+def is_open(home: Path) -> bool:
+    """Tell whether a process works on a home now."""
+    try:
+        lock = os.open(home / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+
+
 class Home:
     """The directory that holds everything, locked for this process."""
 
@@ -48,16 +63,23 @@ class Home:
         with contextlib.suppress(PermissionError):  # the parent may be someone else's
             sync(self.path.parent)
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._take_lock():
             holder = os.read(self._lock, 32).decode().strip() or "unknown"
             os.close(self._lock)
-            raise HomeInUse(f"{self.path} is in use by the nextpick with pid {holder}.") from None
+            raise HomeInUse(f"{self.path} is in use by the nextpick with pid {holder}.")
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
         migrate.migrate(self.path / "nextpick.db")
         self.administrator = keys.ensure_administrator(self.path / "credentials", settings.account)
+
+    def _take_lock(self) -> bool:
+        for _ in range(5):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            except BlockingIOError:
+                time.sleep(0.02)  # whoever only looks, with is_open, has gone by then
+        return False
 
     def close(self) -> None:
         """Give the lock back."""

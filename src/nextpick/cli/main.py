@@ -47,10 +47,13 @@ def serve(
 @app.command()
 def env(home: Home = None) -> None:
     """Print what a shell evals to point every AWS SDK and the AWS CLI at the running server."""
+    from nextpick import supervisor
     from nextpick.store import keys
 
     settings = _settings(home)
     try:
+        if not supervisor.is_open(settings.home):
+            raise FileNotFoundError
         url = json.loads((settings.home / "server.json").read_text())["url"]
         pair = keys.read(settings.home / "credentials")[0]
     except (OSError, IndexError):

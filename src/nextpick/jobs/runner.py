@@ -104,7 +104,7 @@ class JobRunner:
         home, fence, fd = str(self._settings.home), str(job.fence), str(self._pipe[0])
         return subprocess.Popen(
             [sys.executable, "-m", "nextpick.jobs.child", home, job.id, fence, fd],
-            env={**os.environ, **_THREADS, "OMP_WAIT_POLICY": "PASSIVE"},
+            env={**os.environ, **self._settings.environ(), **_THREADS, "OMP_WAIT_POLICY": "PASSIVE"},
             stdin=subprocess.DEVNULL,
             pass_fds=(self._pipe[0],),
             start_new_session=True,  # a terminal's Ctrl-C is for the server, which then ends its jobs
