@@ -1,5 +1,6 @@
 """Settings: where they come from, and what is said of a wrong one."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,11 @@ def test_a_variable_that_cannot_be_read_is_named() -> None:
 
 def test_home_is_made_absolute() -> None:
     assert Settings.load({}, home=Path("x")).home.is_absolute()
+
+
+def test_settings_survive_the_way_through_an_environment(tmp_path: Path) -> None:
+    given = Settings(
+        home=tmp_path, describe_wait_s=0.25, count_quotas=False, job_slots=7, s3_region="eu-west-1"
+    )
+    assert Settings.load(environ=given.environ()) == given
+    assert len(given.environ()) == len(fields(Settings))
