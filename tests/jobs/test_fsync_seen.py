@@ -60,7 +60,11 @@ def traced(pid: int, log: Path) -> Iterator[Trace]:
         yield trace
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.communicate(timeout=30)
+        try:
+            tracer.communicate(timeout=5)
+        except subprocess.TimeoutExpired:  # it can wait for ever for a thread that was about to fork
+            tracer.kill()  # what it saw is in the file line by line, and the traced go on
+            tracer.communicate()
     trace.events = list(read(log.read_text(errors="replace")))
 
 

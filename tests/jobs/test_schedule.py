@@ -187,6 +187,15 @@ def test_an_import_that_runs_is_waited_for(world: World) -> None:
     assert world.tick(CREATED + 100) == 1
 
 
+def test_a_training_that_takes_longer_than_its_period_is_not_overtaken(world: World) -> None:
+    world.tick(CREATED + 60)
+    world.put_event()
+    assert world.tick(CREATED + 60 + 9 * DAY) == 1
+    world.finish_training(CREATED + 60 + 10 * DAY)
+    world.put_event()
+    assert world.tick(CREATED + 60 + 10 * DAY) == 2
+
+
 def test_a_refusal_is_tried_again_after_an_hour(world: World) -> None:
     with world.records.write() as tx:
         solution = tx.get(world.solution)
