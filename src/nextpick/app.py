@@ -22,7 +22,7 @@ from nextpick.store.log import LogReader, LogWriter
 from nextpick.store.records import Records
 from nextpick.wire.asgi import ASGIApp
 from nextpick.wire.direct import invoke
-from nextpick.wire.dispatch import Call, Key
+from nextpick.wire.dispatch import Call
 from nextpick.wire.server import asgi_app
 
 _RECOMMENDING = {info.name for info in RECIPES if info.type == "USER_PERSONALIZATION" and info.is_live}
@@ -34,7 +34,7 @@ class Engine:
     def __init__(self, settings: Settings, clock: Clock, *, worker: str, auth: bool = True) -> None:
         home = settings.home
         self.records = Records(home / "nextpick.db")
-        self._keys = KeyFile(home / "credentials")
+        keys = KeyFile(home / "credentials")
         self._writer = LogWriter(home / "log", worker)
         self._reader = LogReader(home / "log")
         index = Index(self.records)
@@ -51,11 +51,7 @@ class Engine:
         }
         self._index = index
         self._routes = routes = table.routes(services, serving)
-        self.asgi: ASGIApp = asgi_app(routes, self._find_key, settings, clock, mounts, auth)
-
-    def _find_key(self, access_key: str) -> Key | None:
-        pair = self._keys.find(access_key)
-        return Key(*pair) if pair else None
+        self.asgi: ASGIApp = asgi_app(routes, keys.find, settings, clock, mounts, auth)
 
     async def _invoke(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """Call the runtime as the owner of the campaign that is named, for doors that are unsigned by design."""

@@ -1,4 +1,4 @@
-"""Names and identifiers: ARNs, generated ids.
+"""Names and identifiers: access keys, ARNs, generated ids.
 
 The shape of an ARN is contract: clients build them from names (developer guide, "Actions, resources, and
 condition keys"; recorded answers).
@@ -15,6 +15,14 @@ _ARN = re.compile(
 )
 
 _random = random.Random()
+
+
+class Key(NamedTuple):
+    """An access key pair and the account it belongs to (12 digits)."""
+
+    access_key: str
+    secret: str
+    account: str
 
 
 class Arn(NamedTuple):

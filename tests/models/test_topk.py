@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextpick.models.topk import top_k
+from nextpick.models.topk import rounded, top_k
 
 
 @settings(max_examples=300, deadline=None)
@@ -26,3 +26,11 @@ def test_the_best_rows_equal_those_of_a_stable_sort(seed: int, n: int, k: int, d
 def test_no_more_rows_than_there_are(n: int) -> None:
     scores = np.arange(n, dtype=np.float32)
     assert top_k(scores, 500).tolist() == list(range(n))[::-1]
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=40), st.integers(0, 9))
+def test_scores_are_rounded_as_numpy_rounds_them(values: list[float], decimals: int) -> None:
+    scores = np.array([*values, -np.inf], np.float32)
+    rows = np.arange(len(scores), dtype=np.int32)[::-1].copy()
+    wanted = scores.astype(np.float64).round(decimals)[::-1]
+    assert rounded(scores, rows, decimals).tolist() == wanted.tolist()

@@ -10,7 +10,7 @@ from nextpick.errors import InvalidInput
 from nextpick.recipes import catalogue
 from nextpick.serving import explore
 from nextpick.serving.live import Tails
-from nextpick.serving.recommend import Asker, ask, rank, recommend
+from nextpick.serving.recommend import Asker, PredictedItem, ask, rank, recommend
 from nextpick.serving.versions import CampaignView, Version
 from nextpick.testing.recipe_contract import fitted
 from nextpick.testing.worlds import made_data
@@ -57,35 +57,38 @@ def test_a_list_is_the_stable_order_of_the_recipes_scores(asker: Asker) -> None:
         scores = made.module.score(made.state, [ask(asker, view, made, user)])[0]
         wanted = np.argsort(-scores, kind="stable")
         found = recommend(asker, view, made, user, None, 30)
-        assert [item["itemId"] for item in found] == [ITEMS[row] for row in wanted]
-        assert [item["score"] for item in found] == [round(float(scores[row]), 7) for row in wanted]
+        assert [item.itemId for item in found] == [ITEMS[row] for row in wanted]
+        assert [item.score for item in found] == [round(float(scores[row]), 7) for row in wanted]
 
 
 def test_explored_lists_have_the_scores_of_their_places(asker: Asker) -> None:
     made = VERSIONS["aws-user-personalization"]
     plain = recommend(asker, campaign("aws-user-personalization"), made, "u0", None, 30)
     tried = recommend(asker, campaign("aws-user-personalization", "1"), made, "u0", None, 30)
-    assert [item["score"] for item in tried] == [item["score"] for item in plain]
-    assert [item["itemId"] for item in tried] != [item["itemId"] for item in plain]
-    assert sorted(item["itemId"] for item in tried) == sorted(ITEMS)
+    assert [item.score for item in tried] == [item.score for item in plain]
+    assert [item.itemId for item in tried] != [item.itemId for item in plain]
+    assert sorted(item.itemId for item in tried) == sorted(ITEMS)
 
 
 def test_a_ranking_is_a_distribution_over_what_it_knows_of_the_list(asker: Asker) -> None:
     made, view = VERSIONS["aws-personalized-ranking"], campaign("aws-personalized-ranking")
     found = rank(asker, view, made, "u3", ["nothing", "i4", "i9", "i4", "i1", "none"])
     known, strangers = found[:3], found[3:]
-    assert {item["itemId"] for item in known} == {"i1", "i4", "i9"}
-    assert sum(item["score"] for item in known) == pytest.approx(1, abs=1e-6)
-    assert [item["score"] for item in known] == sorted((item["score"] for item in known), reverse=True)
-    assert strangers == [{"itemId": "nothing"}, {"itemId": "none"}]
-    assert rank(asker, view, made, "u3", ["none", "nothing"]) == [{"itemId": "none"}, {"itemId": "nothing"}]
+    assert {item.itemId for item in known} == {"i1", "i4", "i9"}
+    assert sum(item.score for item in known) == pytest.approx(1, abs=1e-6)
+    assert [item.score for item in known] == sorted((item.score for item in known), reverse=True)
+    assert strangers == [PredictedItem("nothing"), PredictedItem("none")]
+    assert rank(asker, view, made, "u3", ["none", "nothing"]) == [
+        PredictedItem("none"),
+        PredictedItem("nothing"),
+    ]
 
 
 def test_related_items_leave_the_item_itself_out_and_need_one(asker: Asker) -> None:
     made, view = VERSIONS["aws-sims"], campaign("aws-sims")
     found = recommend(asker, view, made, None, "i2", 500)
     assert len(found) == 29
-    assert {"itemId": "i2"} not in found
+    assert PredictedItem("i2") not in found
     with pytest.raises(InvalidInput, match="itemId is required"):
         recommend(asker, view, made, "u1", None, 5)
 

@@ -21,7 +21,7 @@ from nextpick.errors import (
     ServiceError,
     UnrecognizedClient,
 )
-from nextpick.wire.dispatch import Key
+from nextpick.names import Key
 from nextpick.wire.sigv4 import Verifier, header_map
 
 NOW = datetime(2026, 11, 23, 23, 45, 12, tzinfo=UTC)

@@ -5,7 +5,8 @@ import http.client
 import pytest
 from botocore.exceptions import ClientError
 
-from nextpick.wire.dispatch import Key, Route
+from nextpick.names import Key
+from nextpick.wire.dispatch import Route
 from nextpick.wire.structs import GetRecommendations
 
 KEY = Key("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "123456789012")

@@ -8,8 +8,7 @@ holds no dictionary of all ids. The same hash orders the rows of dataset parts.
 
 import mmap
 from bisect import bisect_left
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +17,7 @@ import numpy as np
 _SEED = 0x9E3779B97F4A7C15
 _FACTOR = 0xD6E8FEB86659FD93
 _ALL = 0xFFFFFFFFFFFFFFFF
-_KEPT = 1 << 14  # texts kept of rows asked for last: popular items are in most answers
+_KEPT = 1 << 14  # texts kept of rows asked for: popular items are in most answers
 _FEW = 64  # below this many ids, one by one is faster than as arrays
 
 
@@ -65,6 +64,19 @@ def join_texts(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return offsets, np.frombuffer(b"".join(raw), np.uint8)
 
 
+class _Texts(dict[int, str]):
+    """Texts by row, read when they are first asked for; forgotten when they are many."""
+
+    def __init__(self, read: Callable[[int], str]) -> None:
+        self._read = read
+
+    def __missing__(self, row: int) -> str:
+        if len(self) >= _KEPT:
+            self.clear()
+        text = self[row] = self._read(row)
+        return text
+
+
 class Vocabulary:
     """A numbering of distinct ids: row 0 to n-1."""
 
@@ -75,7 +87,7 @@ class Vocabulary:
         self._one_hash = hashes.data
         self._one_row = order.data
         self._bytes = data.data
-        self._recent = lru_cache(_KEPT)(self._text)
+        self._texts = _Texts(self._text)
 
     @classmethod
     def build(cls, ids: Sequence[str]) -> Self:
@@ -113,7 +125,7 @@ class Vocabulary:
 
     def id(self, row: int) -> str:
         """Return the id of a row from 0 to n-1."""
-        return self._recent(row)
+        return self._texts[row]
 
     def _text(self, row: int) -> str:
         return str(self._bytes[self._one_offset[row] : self._one_offset[row + 1]], "utf-8")
@@ -124,7 +136,7 @@ class Vocabulary:
             rows = rows.tolist()
         if len(rows) > _KEPT:
             return list(map(self._text, rows))
-        return list(map(self._recent, rows))
+        return list(map(self._texts.__getitem__, rows))
 
     def row(self, id: str) -> int:
         """Return the row of an id, or -1 when it is unknown."""

@@ -37,6 +37,16 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     return row
 
 
+@numba.njit(cache=True)
+def rounded(scores: np.ndarray, rows: np.ndarray, decimals: int) -> np.ndarray:
+    """Return the scores [n] of rows [k], rounded, as float64 [k]."""
+    scale = 10.0**decimals
+    values = np.empty(len(rows), np.float64)
+    for i in range(len(rows)):
+        values[i] = np.rint(np.float64(scores[rows[i]]) * scale) / scale
+    return values
+
+
 @numba.njit(cache=True, fastmath={"nnan", "nsz"})
 def _maxima(scores, n_blocks):
     maxima = np.empty(n_blocks, np.float32)

@@ -5,13 +5,14 @@ The API's handlers and, later, batch jobs call the same functions. Source of the
 """
 
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from nextpick.errors import InvalidInput
 from nextpick.models.rows import read_only
-from nextpick.models.topk import top_k
+from nextpick.models.topk import rounded, top_k
 from nextpick.recipes.interface import Query
 from nextpick.serving import explore
 from nextpick.serving.live import Tails
@@ -19,6 +20,14 @@ from nextpick.serving.versions import CampaignView, Version
 
 DEFAULT_RESULTS, MOST_RESULTS = 25, 500
 _DECIMALS = 7
+
+
+class PredictedItem(Struct, omit_defaults=True, gc=False):
+    """One item of an answer, named as the API names it."""
+
+    itemId: str  # noqa: N815
+    score: float | None = None
+    reason: list[str] | None = None
 
 
 class Asker(NamedTuple):
@@ -30,8 +39,8 @@ class Asker(NamedTuple):
 
 def recommend(
     asker: Asker, campaign: CampaignView, version: Version, user: str | None, item: str | None, k: int
-) -> list[dict[str, Any]]:
-    """Return the ``k`` best items as the API writes them; raises InvalidInput for what the recipe needs."""
+) -> list[PredictedItem]:
+    """Return the ``k`` best items, best first; raises InvalidInput for what the recipe needs."""
     info = version.info
     if info.type == "PERSONALIZED_RANKING":
         raise InvalidInput(
@@ -49,12 +58,12 @@ def recommend(
     if info.explores:
         return _explored(asker, campaign, version, scores, user or "", k)
     ranked = top_k(scores, k)
-    return _items(version, ranked, scores[ranked])
+    return _items(version, ranked, scores, ranked)
 
 
 def rank(
     asker: Asker, campaign: CampaignView, version: Version, user: str, items: list[str]
-) -> list[dict[str, Any]]:
+) -> list[PredictedItem]:
     """Return the items in the order that suits the user, with probabilities over those the version knows.
 
     Items it does not know come last, in the order given and without a score; an item given twice counts once.
@@ -64,15 +73,14 @@ def rank(
     given = list(dict.fromkeys(items))
     rows = version.data.items.ids.rows(given)
     known = np.flatnonzero(rows >= 0)
-    strangers = [{"itemId": given[i]} for i in np.flatnonzero(rows < 0)]
+    strangers = [PredictedItem(given[i]) for i in np.flatnonzero(rows < 0)]
     if len(known) == 0:
         return strangers
     query = ask(asker, campaign, version, user)
     scores = version.module.score(version.state, [query], rows[known])[0].astype(np.float64)
     order = np.argsort(-scores, kind="stable")
     values = np.round(scores[order] / scores.sum(), _DECIMALS).tolist()
-    ranked = [{"itemId": given[i], "score": s} for i, s in zip(known[order].tolist(), values, strict=True)]
-    return ranked + strangers
+    return [*map(PredictedItem, (given[i] for i in known[order]), values), *strangers]
 
 
 def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Query:
@@ -99,18 +107,18 @@ def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Qu
     return Query(row, history)
 
 
-def _items(version: Version, rows: np.ndarray, scores: np.ndarray) -> list[dict[str, Any]]:
-    """Return rows, with the scores of their places [k] where the recipe tells scores."""
+def _items(version: Version, rows: np.ndarray, scores: np.ndarray, places: np.ndarray) -> list[PredictedItem]:
+    """Return the items of rows, with the scores of the rows in ``places`` where the recipe tells scores."""
     ids = version.data.items.ids.ids(rows)
-    if not version.info.is_scored:
-        return [{"itemId": id} for id, score in zip(ids, scores.tolist(), strict=True) if score > -inf]
-    rounded = scores.astype(np.float64).round(_DECIMALS).tolist()
-    return [{"itemId": id, "score": score} for id, score in zip(ids, rounded, strict=True)]
+    values = rounded(scores, places, _DECIMALS).tolist()
+    if version.info.is_scored:
+        return list(map(PredictedItem, ids, values))
+    return [PredictedItem(id) for id, value in zip(ids, values, strict=True) if value > -inf]
 
 
 def _explored(
     asker: Asker, campaign: CampaignView, version: Version, scores: np.ndarray, user: str, k: int
-) -> list[dict[str, Any]]:
+) -> list[PredictedItem]:
     ranked = top_k(scores, k)
     config = campaign.config.get("itemExplorationConfig", {})
     weight = float(config.get("explorationWeight", explore.DEFAULT_WEIGHT))
@@ -118,13 +126,13 @@ def _explored(
         weight, config = explore.DEFAULT_WEIGHT, {}
     young = version.young.rows(float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS)))
     if weight == 0.0 or len(young) == 0:
-        return _items(version, ranked, scores[ranked])
+        return _items(version, ranked, scores, ranked)
     seed = explore.seed(version.name, user, asker.now)
     rows, explored = explore.explore(scores, ranked, young, weight, seed)
-    items = _items(version, rows, scores[ranked])
+    items = _items(version, rows, scores, ranked)
     if version.info.explores_by_itself:
         for at in np.flatnonzero(explored).tolist():
-            items[at]["reason"] = ["Exploration"]
+            items[at].reason = ["Exploration"]
     return items
 
 

@@ -16,7 +16,7 @@ from nextpick.data.failure import DataFailure
 from nextpick.errors import ServiceUnavailable
 from nextpick.models import artifact
 from nextpick.models.rows import read_only
-from nextpick.models.topk import top_k
+from nextpick.models.topk import rounded, top_k
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
 from nextpick.recipes.interface import Query
@@ -79,6 +79,7 @@ def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
     """Run what a request runs, so that its code is compiled (or read from the cache) before the first one."""
     scores = module.score(state, [Query(-1, read_only(np.zeros(1, np.int32)), 0)])[0]
     ranked = top_k(scores, 2)
+    rounded(scores, ranked, 7)
     explore.explore(scores, ranked, read_only(np.zeros(1, np.int32)), 0.5, np.uint64(1))
 
 

@@ -9,20 +9,12 @@ import secrets
 import string
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
 
 from nextpick.durable import sync
+from nextpick.names import Key
 
 _TRUSTED_S = 0.25
 _ALPHABET = string.ascii_uppercase + "234567"
-
-
-class KeyPair(NamedTuple):
-    """An access key, its secret, and the account it belongs to."""
-
-    access_key: str
-    secret: str
-    account: str
 
 
 class KeyFile:
@@ -34,10 +26,10 @@ class KeyFile:
     def __init__(self, path: Path) -> None:
         self._path = str(path)
         self._stamp: tuple[int, int] | None = None
-        self._keys: dict[str, KeyPair] = {}
+        self._keys: dict[str, Key] = {}
         self._checked_at = 0.0
 
-    def find(self, access_key: str) -> KeyPair | None:
+    def find(self, access_key: str) -> Key | None:
         """Return the key pair of an access key, or None."""
         pair = self._keys.get(access_key)
         now = monotonic()
@@ -52,7 +44,7 @@ class KeyFile:
         return self._keys.get(access_key)
 
 
-def read(path: Path) -> list[KeyPair]:
+def read(path: Path) -> list[Key]:
     """Return the key pairs of a credentials file, the administrator's first.
 
     Raises ValueError naming the profile in which something is missing.
@@ -63,7 +55,7 @@ def read(path: Path) -> list[KeyPair]:
     for profile in parser.sections():
         section = parser[profile]
         try:
-            pair = KeyPair(
+            pair = Key(
                 section["aws_access_key_id"], section["aws_secret_access_key"], section["nextpick_account"]
             )
         except KeyError as missing:
@@ -74,14 +66,14 @@ def read(path: Path) -> list[KeyPair]:
     return pairs
 
 
-def ensure_administrator(path: Path, account: str) -> KeyPair:
+def ensure_administrator(path: Path, account: str) -> Key:
     """Return the first key of the file, making the file with a new administrator key when there is none."""
     if path.exists():
         pairs = read(path)
         if pairs:
             return pairs[0]
     access_key = "AKIA" + "".join(secrets.choice(_ALPHABET) for _ in range(16))
-    pair = KeyPair(access_key, secrets.token_urlsafe(30), account)
+    pair = Key(access_key, secrets.token_urlsafe(30), account)
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     fd = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from nextpick.clock import Clock
 from nextpick.errors import AccessDenied, ServiceError
+from nextpick.names import Key
 from nextpick.settings import Settings
-from nextpick.wire.dispatch import Key
 from nextpick.wire.protocol import SIGNING_NAMES, ForeignService, claimed_service
 from nextpick.wire.sigv4 import Headers, Verifier, read_credential
 

@@ -14,14 +14,6 @@ class Call(NamedTuple):
     operation: str
 
 
-class Key(NamedTuple):
-    """An access key pair and the account it belongs to (12 digits)."""
-
-    access_key: str
-    secret: str
-    account: str
-
-
 class Unsettled(NamedTuple):
     """An answer that is about to change: the server asks the handler again until it returns anything else,
     or until ``wait_s`` seconds have passed since the first call, and then sends the newest answer."""

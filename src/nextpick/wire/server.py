@@ -14,12 +14,13 @@ from nextpick.errors import (
     UnknownOperation,
     UnsupportedMediaType,
 )
+from nextpick.names import Key
 from nextpick.names import request_id as new_request_id
 from nextpick.settings import Settings
 from nextpick.wire.asgi import ASGIApp, Receive, Scope, Send
 from nextpick.wire.body import encode
 from nextpick.wire.caller import Callers
-from nextpick.wire.dispatch import SERVICES, Call, Key, Routes, Unsettled
+from nextpick.wire.dispatch import SERVICES, Call, Routes, Unsettled
 from nextpick.wire.protocol import (
     SIGNING_NAMES,
     Endpoint,
