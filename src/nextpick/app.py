@@ -5,18 +5,23 @@ from typing import Any
 
 import msgspec
 
+from nextpick.access.audit import Audit
+from nextpick.access.guard import Guard
+from nextpick.access.keys import Keys
 from nextpick.api import table
 from nextpick.api.context import Services
 from nextpick.clock import Clock
 from nextpick.gateway.direct import gateway_app
 from nextpick.jobs.work import versions_dir
 from nextpick.names import parse_arn, request_id
+from nextpick.neighbours.assemble import Neighbours
 from nextpick.recipes.catalogue import RECIPES
 from nextpick.resources.index import Index
 from nextpick.serving.live import Tails
 from nextpick.serving.service import Serving
 from nextpick.serving.versions import Versions
 from nextpick.settings import Settings
+from nextpick.store.buckets import Buckets
 from nextpick.store.keys import KeyFile
 from nextpick.store.log import LogReader, LogWriter
 from nextpick.store.records import Records
@@ -34,7 +39,9 @@ class Engine:
     def __init__(self, settings: Settings, clock: Clock, *, worker: str, auth: bool = True) -> None:
         home = settings.home
         self.records = Records(home / "nextpick.db")
-        keys = KeyFile(home / "credentials")
+        self._audit = Audit(home / "audit", worker)
+        guard = Guard(self.records, self._audit, clock, strict=settings.strict_access)
+        keys = Keys(KeyFile(home / "credentials"), self.records)
         self._writer = LogWriter(home / "log", worker)
         self._reader = LogReader(home / "log")
         index = Index(self.records)
@@ -50,8 +57,13 @@ class Engine:
             "/gateway": gateway_app(self._invoke, self._default_campaign),
         }
         self._index = index
-        self._routes = routes = table.routes(services, serving)
-        self.asgi: ASGIApp = asgi_app(routes, keys.find, settings, clock, mounts, auth)
+        self._routes = routes = table.routes(services, serving, guard)
+        self._neighbours = None
+        if settings.neighbours:
+            buckets = Buckets(home / "buckets", owner=worker)
+            self._neighbours = Neighbours(self.records, buckets, guard, keys.find, settings, clock, auth)
+        neighbours = self._neighbours.apps if self._neighbours else {}
+        self.asgi: ASGIApp = asgi_app(routes, keys.find, settings, clock, mounts, auth, neighbours)
 
     async def _invoke(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """Call the runtime as the owner of the campaign that is named, for doors that are unsigned by design."""
@@ -67,8 +79,11 @@ class Engine:
 
     def close(self) -> None:
         """Write what is queued for the log and close the stores."""
+        if self._neighbours is not None:
+            self._neighbours.close()
         self._writer.close()
         self._reader.close()
+        self._audit.close()
         self.records.close()
 
 

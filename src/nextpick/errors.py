@@ -7,7 +7,7 @@ declares the error for that service; ``status`` is what is used elsewhere.
     ServiceError
     ├── InvalidInput, ResourceNotFound, ResourceAlreadyExists, ResourceInUse, LimitExceeded,
     │   InvalidNextToken, TooManyTags, TooManyTagKeys              what Personalize declares
-    ├── AccessDenied, UnrecognizedClient, InvalidSignature,
+    ├── AccessDenied, UnrecognizedClient, ExpiredToken, InvalidSignature,
     │   MissingAuthenticationToken, IncompleteSignature            who calls
     └── Throttling, Serialization, UnknownOperation, NotImplementedOperation,
         RequestEntityTooLarge, RequestTimeout, UnsupportedMediaType,
@@ -68,6 +68,10 @@ class AccessDenied(ServiceError):
 
 class UnrecognizedClient(ServiceError):
     """The security token included in the request is invalid."""
+
+
+class ExpiredToken(ServiceError):
+    """The security token included in the request is expired"""
 
 
 class InvalidSignature(ServiceError):

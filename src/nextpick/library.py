@@ -55,8 +55,9 @@ class Library:
         return self.settings.home
 
     def client(self, service: str, *, region: str | None = None, **config: Any) -> Any:
-        """Return a boto3 client of ``personalize``, ``personalize-runtime``, ``personalize-events`` or
-        ``nextpick`` that acts as the administrator; ``config`` are fields of ``botocore.config.Config``."""
+        """Return a boto3 client of ``personalize``, ``personalize-runtime``, ``personalize-events``, ``nextpick``,
+        ``s3``, ``sts`` or ``iam`` that acts as the administrator; ``config`` are fields of
+        ``botocore.config.Config``."""
         pair = self._home.administrator
         return inprocess.client(
             self.engine.asgi,

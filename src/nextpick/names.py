@@ -4,6 +4,7 @@ The shape of an ARN is contract: clients build them from names (developer guide,
 condition keys"; recorded answers).
 """
 
+import math
 import random
 import re
 import secrets
@@ -18,11 +19,18 @@ _random = random.Random()
 
 
 class Key(NamedTuple):
-    """An access key pair and the account it belongs to (12 digits)."""
+    """An access key pair and the account it belongs to (12 digits).
+
+    ``principal`` is the ARN of the user or role session it acts as; the administrator's key has none. A session's
+    key comes with a ``token``, and is good until ``expires_at`` (seconds since 1970).
+    """
 
     access_key: str
     secret: str
     account: str
+    principal: str = ""
+    token: str = ""
+    expires_at: float = math.inf
 
 
 class Arn(NamedTuple):
@@ -48,6 +56,11 @@ def parse_arn(text: str) -> Arn | None:
     if not slash or not path:
         return None
     return Arn(match["partition"], match["service"], match["region"], match["account"], kind, path)
+
+
+def resource_name(arn: str) -> str:
+    """Return the last segment of an ARN's path: of a role's ARN, the role's name."""
+    return arn.rpartition("/")[2]
 
 
 def resource_arn(region: str, account: str, kind: str, path: str) -> str:

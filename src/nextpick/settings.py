@@ -50,6 +50,14 @@ class Settings:
         60.0,
         "Time between a solution's creation and its first automatic training, for a manual one to come first.",
     )
+    neighbours: bool = _setting(
+        True, "Whether S3, STS and IAM are spoken too; S3 only where s3_endpoint is empty."
+    )
+    strict_access: bool = _setting(
+        False,
+        "Whether a job's role must exist and its buckets' policies must name the Personalize service, "
+        "and whether a bucket policy can deny the administrator; otherwise what was never set up is not asked.",
+    )
     s3_endpoint: str = _setting("", "URL of an S3 service for s3:// locations; empty reads HOME/buckets.")
     s3_access_key_id: str = _setting("", "Access key for s3_endpoint.")
     s3_secret_access_key: str = _setting("", "Secret key for s3_endpoint.")

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from nextpick.errors import ServiceUnavailable
-from nextpick.store import migrate
+from nextpick.store import (
+    documents,  # noqa: F401  its table is part of the metadata
+    migrate,
+)
 from nextpick.store.records import Job, Records, Resource, metadata, migration_engine
 
 
@@ -41,14 +44,14 @@ def test_a_failed_transaction_leaves_nothing(records: Records) -> None:
 def test_a_full_disk_is_said_so_and_keeps_nothing(records: Records) -> None:
     def fill() -> None:
         with records.write() as tx:
-            tx._connection.exec_driver_sql("PRAGMA max_page_count = 1")
+            tx.connection.exec_driver_sql("PRAGMA max_page_count = 1")
             for n in range(200):
                 tx.insert(resource(f"a{n}", body={"text": "x" * 1000}))
 
     with pytest.raises(ServiceUnavailable, match="could not be written to disk: database or disk is full"):
         fill()
     with records.write() as tx:
-        tx._connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
+        tx.connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
         tx.insert(resource("b"))
     with records.read() as tx:
         assert [r.arn for r in tx.find("schema")] == ["b"]

@@ -29,8 +29,8 @@ def loop():
 def make_app():
     apps = []
 
-    def make(routes, *, mounts=None, auth=True, clock=None, find=find_key, **settings):
-        app = asgi_app(routes, find, Settings(**settings), clock or SystemClock(), mounts, auth)
+    def make(routes, *, mounts=None, auth=True, clock=None, find=find_key, neighbours=None, **settings):
+        app = asgi_app(routes, find, Settings(**settings), clock or SystemClock(), mounts, auth, neighbours)
         apps.append(app)
         return app
 

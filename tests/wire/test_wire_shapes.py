@@ -55,7 +55,7 @@ def test_our_own_model_is_whole():
 
 def test_a_service_of_aws_that_is_not_ours_has_no_model():
     with pytest.raises(KeyError):
-        service("s3")
+        service("sqs")
 
 
 def test_every_pattern_compiles_and_its_text_is_bounded():

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
 
+from nextpick.access.guard import Guard
 from nextpick.api import (  # noqa: F401  each enters its handlers
     campaign,
     dataset,
@@ -19,6 +20,7 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     solution_version,
     uniform,
 )
+from nextpick.api.authorize import guarded
 from nextpick.api.context import HANDLERS, Context, Handler, Services
 from nextpick.serving.service import Serving
 from nextpick.wire.dispatch import Call, Route
@@ -27,15 +29,15 @@ from nextpick.wire.shapes import service
 uniform.enter_all()
 
 
-def routes(services: Services, serving: Serving) -> Mapping[tuple[str, str], Route]:
-    """Return the route of every operation nextpick speaks."""
+def routes(services: Services, serving: Serving, guard: Guard) -> Mapping[tuple[str, str], Route]:
+    """Return the route of every operation nextpick speaks; ``guard`` judges who may call it."""
     table = {key: Route(partial(_handle, services, handler)) for key, handler in HANDLERS.items()}
     table.update(runtime.routes(serving))
     table.update(events.routes(serving))
     for name, operation in table:
         if operation not in service(name).operations:
             raise ValueError(f"{operation} is no operation of {name}")
-    return MappingProxyType(table)
+    return MappingProxyType({key: guarded(guard, key[0], route) for key, route in table.items()})
 
 
 def implemented() -> set[tuple[str, str]]:

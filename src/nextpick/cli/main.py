@@ -61,6 +61,10 @@ def env(home: Home = None) -> None:
         raise typer.Exit(1) from None
     for name in ("", "_PERSONALIZE", "_PERSONALIZE_RUNTIME", "_PERSONALIZE_EVENTS"):
         print(f"export AWS_ENDPOINT_URL{name}={url}")
+    if settings.s3_endpoint:
+        print(f"export AWS_ENDPOINT_URL_S3={settings.s3_endpoint}")
+    else:
+        print("unset AWS_ENDPOINT_URL_S3")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         print(f"export {name}={settings.region}")
     print(f"export AWS_ACCESS_KEY_ID={pair.access_key}")

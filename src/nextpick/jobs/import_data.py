@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from nextpick.access.job import Refused
 from nextpick.data.avro import parse_schema
 from nextpick.data.table import import_part
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
@@ -27,9 +28,14 @@ def perform(work: Work) -> Outcome:
         raise JobFailure("The dataset was deleted during the import.")
     dataset_type = dataset.body["datasetType"]
     work.run.progress(0.0, "listing objects")
+    access, location = work.access(), work.resource.body["dataSource"]["dataLocation"]
     try:
-        objects = blobs.list_objects(work.resource.body["dataSource"]["dataLocation"], work.settings)
-    except blobs.BlobError as error:
+        bucket, prefix = blobs.parse_location(location)
+        access.require("s3:ListBucket", bucket, prefix=prefix)
+        objects = blobs.list_objects(location, work.settings)
+        for found in objects:
+            access.require("s3:GetObject", bucket, found.key)
+    except (blobs.BlobError, Refused) as error:
         raise JobFailure(str(error)) from None
     part = f"{work.job.id}.{work.job.fence}"
     out = datasets_dir(work.settings.home) / dataset.internal["dir"] / part

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nextpick.access.audit import Audit
+from nextpick.access.guard import Guard
+from nextpick.access.job import JobAccess, Refused
 from nextpick.clock import Clock
 from nextpick.data.run import Run
 from nextpick.durable import make_dirs
 from nextpick.jobs.queue import Commit
 from nextpick.settings import Settings
+from nextpick.store.buckets import Buckets
 from nextpick.store.records import Job, Records, Resource
 
 
@@ -36,6 +40,21 @@ class Work:
     settings: Settings
     clock: Clock
     run: Run
+
+    def access(self) -> JobAccess:
+        """Return what judges the reading of objects. Raises JobFailure when the job's role cannot be taken."""
+        home, external = self.settings.home, bool(self.settings.s3_endpoint)
+        guard = Guard(
+            self.records,
+            Audit(home / "audit", "jobs", rotates=False),
+            self.clock,
+            strict=self.settings.strict_access,
+        )
+        buckets = None if external else Buckets(home / "buckets", owner=f"job-{self.job.id}")
+        try:
+            return JobAccess(self.records, buckets, guard, self.resource)
+        except Refused as refused:
+            raise JobFailure(str(refused)) from None
 
     @property
     def versions(self) -> Path:

@@ -1,49 +1,25 @@
-"""Objects under ``s3://bucket/key``: in a directory per bucket, or in an S3 service.
+"""Objects under ``s3://bucket/key`` for jobs to read: in a directory per bucket, or in an S3 service.
 
-Without ``s3_endpoint`` a bucket is the directory HOME/buckets/<bucket> and a key a path below it. Each
-segment of a key (between slashes) is a file name in which control characters and ``%`` are escaped, a byte
-as ``%XX``; the segments ``.`` and ``..`` are ``%2E`` and ``%2E%2E``, an empty segment is ``%``. So a file
-dropped into the directory under an ordinary name is the object of that name; a file whose name is no such
-escape (``100%.csv``) is the object of its name as it stands. No key reaches outside its bucket, and symbolic
-links are refused: each step of a path is opened from the one before it.
+Without ``s3_endpoint`` a bucket is the directory HOME/buckets/<bucket> and a key a path below it, as ``keypaths``
+says. No key reaches outside its bucket, and symbolic links are refused.
 """
 
-import io
 import os
 import re
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
-from urllib.parse import unquote
+from typing import BinaryIO
 
 from nextpick.settings import Settings
+from nextpick.store import keypaths
+from nextpick.store.keypaths import BUCKET_NAME, SymbolicLink, escape, held, unescape
+from nextpick.store.readable import DENIED, BlobError, Object
+from nextpick.store.s3service import list_service
 
-if TYPE_CHECKING:
-    from obstore.store import S3Store
+__all__ = ["BlobError", "Object", "escape", "list_objects", "parse_location", "unescape"]
 
-_LOCATION = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{0,254})(?:/(?P<key>.*))?", re.DOTALL)
-_SPECIAL = re.compile(r"[%\x00-\x1f\x7f]")
-_DENIED = "Insufficient privileges for accessing data in Amazon S3."
-
-
-class BlobError(Exception):
-    """An object cannot be had; the text says which and why."""
-
-
-class Object(NamedTuple):
-    """An object: its key, its size in bytes, and how to open it for reading (raises BlobError)."""
-
-    key: str
-    size: int
-    open: Callable[[], BinaryIO]
-
-    @property
-    def name(self) -> str:
-        """The last segment of the key: what messages call it."""
-        return self.key.rpartition("/")[2]
+_LOCATION = re.compile(rf"s3://(?P<bucket>{BUCKET_NAME})(?:/(?P<key>.*))?", re.DOTALL)
 
 
 def list_objects(location: str, settings: Settings) -> list[Object]:
@@ -55,7 +31,7 @@ def list_objects(location: str, settings: Settings) -> list[Object]:
     """
     bucket, key = parse_location(location)
     listed = (
-        _list_service(bucket, key, settings)
+        list_service(bucket, key, settings)
         if settings.s3_endpoint
         else _list_directory(bucket, key, settings)
     )
@@ -72,19 +48,6 @@ def parse_location(location: str) -> tuple[str, str]:
     return match["bucket"], match["key"] or ""
 
 
-def escape(segment: str) -> str:
-    """Return the file name of one segment of a key."""
-    if segment in ("", ".", ".."):
-        return {"": "%", ".": "%2E", "..": "%2E%2E"}[segment]
-    return _SPECIAL.sub(lambda match: f"%{ord(match[0]):02X}", segment)
-
-
-def unescape(name: str) -> str:
-    """Return the segment of a key that a file name stands for."""
-    segment = "" if name == "%" else unquote(name, errors="surrogateescape")
-    return segment if "/" not in segment and escape(segment) == name else name
-
-
 def _list_directory(bucket: str, key: str, settings: Settings) -> list[Object]:
     try:
         _, size = _stat(settings, bucket, key)
@@ -96,34 +59,39 @@ def _list_directory(bucket: str, key: str, settings: Settings) -> list[Object]:
     with _directory(settings, bucket, prefix.split("/")[:-1], f"s3://{bucket}/{prefix}") as fd:
         if fd is None:
             return []
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                if entry.is_symlink():
-                    raise BlobError(
-                        f"s3://{bucket}/{prefix}{entry.name} is a symbolic link, which is not followed."
-                    )
-                size = entry.stat(follow_symlinks=False).st_size
-                if entry.is_file(follow_symlinks=False) and size:
-                    name = prefix + unescape(entry.name)
-                    found.append(Object(name, size, partial(_open, settings, bucket, name)))
+        segments = dict.fromkeys(unescape(name) for name in _file_names(fd, f"s3://{bucket}/{prefix}"))
+        for segment in segments:
+            file = keypaths.find_file(fd, segment)
+            if file is not None and file[1].st_size:
+                key = prefix + segment
+                found.append(Object(key, file[1].st_size, partial(_open, settings, bucket, key)))
+    return found
+
+
+def _file_names(fd: int, location: str) -> list[str]:
+    """Return the names of the files in a directory; a link among them is refused."""
+    found = []
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            if entry.is_symlink():
+                raise BlobError(f"{location}{entry.name} is a symbolic link, which is not followed.")
+            if entry.is_file(follow_symlinks=False):
+                found.append(entry.name)
     return found
 
 
 def _stat(settings: Settings, bucket: str, key: str) -> tuple[str, int]:
     """Return file name and size of an object. Raises FileNotFoundError when there is none."""
     *folders, last = key.split("/")
-    with _directory(settings, bucket, folders, f"s3://{bucket}/{key}") as fd:
-        for name in _names(last) if fd is not None else ():
-            with _refusals(f"s3://{bucket}/{key}"):
-                try:
-                    found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-            if stat.S_ISLNK(found.st_mode):
-                raise BlobError(f"s3://{bucket}/{key} is a symbolic link, which is not followed.")
-            if stat.S_ISREG(found.st_mode):
-                return name, found.st_size
-    raise FileNotFoundError(key)
+    location = f"s3://{bucket}/{key}"
+    with _directory(settings, bucket, folders, location) as fd, _refusals(location):
+        try:
+            found = None if fd is None else keypaths.find_file(fd, last)
+        except SymbolicLink:
+            raise BlobError(f"{location} is a symbolic link, which is not followed.") from None
+    if found is None:
+        raise FileNotFoundError(key)
+    return found[0], found[1].st_size
 
 
 def _open(settings: Settings, bucket: str, key: str) -> BinaryIO:
@@ -131,52 +99,31 @@ def _open(settings: Settings, bucket: str, key: str) -> BinaryIO:
     try:
         name, _ = _stat(settings, bucket, key)
         with _directory(settings, bucket, key.split("/")[:-1], location) as fd, _refusals(location):
-            # A link put in place since the stat is refused by O_NOFOLLOW.
-            return os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd), "rb")
+            if fd is None:
+                raise FileNotFoundError(key)
+            return os.fdopen(keypaths.open_file(fd, name), "rb")
     except FileNotFoundError:
         raise BlobError(f"Invalid Data location. There is no object at {location}.") from None
 
 
-def _names(segment: str) -> list[str]:
-    """Return the file names a segment may have: its escape, then itself where it is no escape of another."""
-    plain = segment not in ("", ".", "..") and "\0" not in segment and unescape(segment) == segment
-    return [escape(segment), segment] if plain and escape(segment) != segment else [escape(segment)]
-
-
 @contextmanager
 def _directory(settings: Settings, bucket: str, folders: list[str], location: str) -> Iterator[int | None]:
-    """Give a descriptor of a directory of a bucket, opened step by step; None when there is none."""
+    """Give a descriptor of a directory of a bucket; None when there is none."""
     buckets = settings.home / "buckets"
-    fd = None
-    try:
-        for depth, names in enumerate([[os.fspath(buckets)], [bucket], *map(_names, folders)]):
-            steps = (_step(name, fd, location) for name in names)
-            deeper = next((step for step in steps if step is not None), None)
-            if fd is not None:
-                os.close(fd)
-            fd = deeper
-            if fd is None and depth < 2:
-                raise BlobError(f"Invalid Data location. There is no bucket {bucket} ({buckets / bucket}).")
-            if fd is None:
-                break
-        yield fd
-    finally:
-        if fd is not None:
-            os.close(fd)
-
-
-def _step(name: str, fd: int | None, location: str) -> int | None:
-    """Open a directory inside ``fd``; None when there is none."""
-    follow = 0 if fd is None else os.O_NOFOLLOW  # where HOME itself lies is the operator's business
     try:
         with _refusals(location):
-            return os.open(name, os.O_RDONLY | os.O_DIRECTORY | follow, dir_fd=fd)
-    except FileNotFoundError:
-        return None
-    except NotADirectoryError:
-        if fd is not None and stat.S_ISLNK(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
-            raise BlobError(f"{location} is behind a symbolic link, {name}, which is not followed.") from None
-        return None
+            top = keypaths.open_bucket(buckets, bucket)
+            if top is None:
+                raise BlobError(f"Invalid Data location. There is no bucket {bucket} ({buckets / bucket}).")
+            with held(top):
+                found = keypaths.descend(top, folders)
+    except SymbolicLink as link:
+        raise BlobError(f"{location} is behind a symbolic link, {link}, which is not followed.") from None
+    if found is None:
+        yield None
+    else:
+        with held(found[0]):
+            yield found[0]
 
 
 @contextmanager
@@ -184,104 +131,8 @@ def _refusals(location: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise BlobError(f"{_DENIED} {location}: {error.strerror}.") from None
+        raise BlobError(f"{DENIED} {location}: {error.strerror}.") from None
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:  # a link where a file was (ELOOP), a name too long, a disk that fails
         raise BlobError(f"{location} cannot be read: {error.strerror}.") from None
-
-
-def _list_service(bucket: str, key: str, settings: Settings) -> list[Object]:
-    import obstore
-    from obstore.exceptions import NotFoundError
-
-    store = _service(bucket, settings)
-    with _service_refusals(bucket, key):
-        if key and not key.endswith("/"):
-            try:
-                head = obstore.head(store, key)
-                return [Object(key, head["size"], partial(_open_service, store, bucket, key))]
-            except (FileNotFoundError, NotFoundError):
-                pass
-        prefix = key.removesuffix("/")
-        listed = obstore.list_with_delimiter(store, prefix or None)["objects"]
-    return [
-        Object(found["path"], found["size"], partial(_open_service, store, bucket, found["path"]))
-        for found in cast(list[Any], listed)
-        if found["size"]
-    ]
-
-
-def _service(bucket: str, settings: Settings) -> "S3Store":
-    from obstore.store import S3Store
-
-    # Keys from the settings or none at all: never the AWS_* variables or the machine's own role.
-    # A provider, because plain options are completed from the environment (AWS_SESSION_TOKEN).
-    keys: Any = {"skip_signature": True}
-    if settings.s3_access_key_id:
-        credential = {
-            "access_key_id": settings.s3_access_key_id,
-            "secret_access_key": settings.s3_secret_access_key,
-            "expires_at": None,
-        }
-        keys = {"skip_signature": False, "credential_provider": lambda: credential}
-    return S3Store(
-        bucket,
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        virtual_hosted_style_request=False,
-        retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
-        client_options={"allow_http": settings.s3_endpoint.startswith("http://")},
-        **keys,
-    )
-
-
-def _open_service(store: "S3Store", bucket: str, key: str) -> BinaryIO:
-    import obstore
-
-    with _service_refusals(bucket, key):
-        reader = obstore.open_reader(store, key)
-    return io.BufferedReader(_ServiceFile(reader, bucket, key), 1 << 20)
-
-
-class _ServiceFile(io.RawIOBase):
-    """An obstore reader as a file of Python's."""
-
-    def __init__(self, reader: Any, bucket: str, key: str) -> None:
-        self._reader, self._bucket, self._key = reader, bucket, key
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        with _service_refusals(self._bucket, self._key):
-            found = memoryview(self._reader.read(len(buffer)))
-        buffer[: len(found)] = found
-        return len(found)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._reader.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._reader.tell()
-
-
-@contextmanager
-def _service_refusals(bucket: str, key: str) -> Iterator[None]:
-    from obstore import exceptions as wrong
-
-    location = f"s3://{bucket}/{key}"
-    try:
-        yield
-    except (wrong.PermissionDeniedError, wrong.UnauthenticatedError):
-        raise BlobError(f"{_DENIED} {location} was refused by the S3 service.") from None
-    except (wrong.BaseError, OSError) as error:
-        text = str(error)
-        if "NoSuchBucket" in text:
-            raise BlobError(f"Invalid Data location. There is no bucket {bucket}.") from None
-        if isinstance(error, wrong.NotFoundError | FileNotFoundError):
-            raise BlobError(f"Invalid Data location. There is no object at {location}.") from None
-        raise BlobError(f"{location} cannot be read: {text.splitlines()[0]}") from None

@@ -10,7 +10,7 @@ from pathlib import Path
 from nextpick.durable import sync
 from nextpick.store import records
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 class NewerDatabase(Exception):

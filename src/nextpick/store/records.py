@@ -120,11 +120,11 @@ class Transaction:
     """Reads and, inside ``Records.write``, writes of one transaction."""
 
     def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     def get(self, arn: str) -> Resource | None:
         """Return the resource of that ARN, deleted ones included, or None."""
-        row = self._connection.execute(sa.select(resource_table).where(resource_table.c.arn == arn)).first()
+        row = self.connection.execute(sa.select(resource_table).where(resource_table.c.arn == arn)).first()
         return Resource(**row._mapping) if row else None
 
     def find(
@@ -149,36 +149,36 @@ class Transaction:
         if status is not None:
             query = query.where(c.status.in_(status))
         query = query.where(c.deleted_at.is_not(None) if deleted else c.deleted_at.is_(None))
-        return [Resource(**row._mapping) for row in self._connection.execute(query.limit(limit))]
+        return [Resource(**row._mapping) for row in self.connection.execute(query.limit(limit))]
 
     def insert(self, resource: Resource) -> None:
         """Add a resource; one deleted under the same ARN makes way."""
-        self._connection.execute(
+        self.connection.execute(
             resource_table.delete().where(
                 resource_table.c.arn == resource.arn, resource_table.c.deleted_at.is_not(None)
             )
         )
-        result = self._connection.execute(resource_table.insert().values(**_columns(resource)))
+        result = self.connection.execute(resource_table.insert().values(**_columns(resource)))
         resource.seq = result.lastrowid
 
     def save(self, resource: Resource) -> None:
         """Write a changed resource back under a new revision."""
         resource.revision += 1
-        self._connection.execute(
+        self.connection.execute(
             resource_table.update().where(resource_table.c.seq == resource.seq).values(**_columns(resource))
         )
 
     def remove(self, resource: Resource) -> None:
         """Remove a resource for good."""
-        self._connection.execute(resource_table.delete().where(resource_table.c.seq == resource.seq))
+        self.connection.execute(resource_table.delete().where(resource_table.c.seq == resource.seq))
 
     def add_job(self, job: Job) -> None:
         """Put a job into the queue."""
-        self._connection.execute(job_table.insert().values(**_columns(job)))
+        self.connection.execute(job_table.insert().values(**_columns(job)))
 
     def get_job(self, job_id: str) -> Job | None:
         """Return a job by its id."""
-        row = self._connection.execute(sa.select(job_table).where(job_table.c.id == job_id)).first()
+        row = self.connection.execute(sa.select(job_table).where(job_table.c.id == job_id)).first()
         return Job(**row._mapping) if row else None
 
     def find_jobs(self, *, arn: str | None = None, states: tuple[str, ...] | None = None) -> list[Job]:
@@ -207,20 +207,20 @@ class Transaction:
             query = query.where(job_table.c.arn == arn)
         if states is not None:
             query = query.where(job_table.c.state.in_(states))
-        return [Job(**row._mapping) for row in self._connection.execute(query)]
+        return [Job(**row._mapping) for row in self.connection.execute(query)]
 
     def save_job(self, job: Job) -> None:
         """Write a changed job back."""
-        self._connection.execute(job_table.update().where(job_table.c.id == job.id).values(**_columns(job)))
+        self.connection.execute(job_table.update().where(job_table.c.id == job.id).values(**_columns(job)))
 
     def secret(self, name: str, new: bytes) -> bytes:
         """Return the stored secret of that name, storing ``new`` when there is none."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             sa.select(secret_table.c.value).where(secret_table.c.name == name)
         ).first()
         if row:
             return row.value
-        self._connection.execute(secret_table.insert().values(name=name, value=new))
+        self.connection.execute(secret_table.insert().values(name=name, value=new))
         return new
 
 

@@ -9,25 +9,40 @@ from nextpick.clock import Clock
 from nextpick.errors import AccessDenied, ServiceError
 from nextpick.names import Key
 from nextpick.settings import Settings
+from nextpick.wire.asgi import Scope
+from nextpick.wire.dispatch import Call
 from nextpick.wire.protocol import SIGNING_NAMES, ForeignService, claimed_service
 from nextpick.wire.sigv4 import Headers, Verifier, read_credential
 
 
 class Caller(NamedTuple):
-    """The first three fields of a ``Call``."""
+    """What a ``Call`` knows of who makes it."""
 
     account: str
     region: str
     access_key: str
+    principal: str = ""
+
+    def call(self, request_id: str, operation: str, scope: Scope) -> Call:
+        """Return the caller's call of an operation."""
+        client = scope.get("client") or ("",)
+        return Call(
+            self.account, self.region, self.access_key, request_id, operation, self.principal, client[0]
+        )
 
 
 class Callers:
-    """Finds the caller of each request. With ``auth=False`` nothing is verified."""
+    """Finds the caller of each request to some services. With ``auth=False`` nothing is verified."""
 
     def __init__(
-        self, find_key: Callable[[str], Key | None], settings: Settings, clock: Clock, auth: bool
+        self,
+        find_key: Callable[[str], Key | None],
+        settings: Settings,
+        clock: Clock,
+        auth: bool,
+        services: frozenset[str] = SIGNING_NAMES,
     ) -> None:
-        self._find_key, self._settings, self._auth = find_key, settings, auth
+        self._find_key, self._settings, self._auth, self._services = find_key, settings, auth, services
         self._verifier = Verifier(find_key, clock, settings.clock_skew_s)
 
     def find(self, method: bytes, path: bytes, query: bytes, values: Headers, body: bytes) -> Caller:
@@ -37,16 +52,16 @@ class Callers:
         """
         authorization = values.get(b"authorization")
         if not self._auth:
-            _refuse_foreign_page(values)
+            refuse_foreign_page(values)
             return self._trust(authorization)
         try:
             signer = self._verifier.verify(method, path, query, values, body)
         except ServiceError:
             # A key that is not ours is to be expected where the request is for someone else.
-            _refuse_foreign_service(claimed_service(authorization, query))
+            self._refuse_foreign_service(claimed_service(authorization, query))
             raise
-        _refuse_foreign_service(signer.service)
-        return Caller(signer.key.account, signer.region, signer.key.access_key)
+        self._refuse_foreign_service(signer.service)
+        return Caller(signer.key.account, signer.region, signer.key.access_key, signer.key.principal)
 
     def _trust(self, authorization: bytes | None) -> Caller:
         """Return who an unverified request says it is, or the settings' account and region."""
@@ -56,19 +71,18 @@ class Callers:
                 credential, _ = read_credential(authorization)
             except ServiceError:
                 return Caller(account, region, access_key)
-            _refuse_foreign_service(credential.service)
+            self._refuse_foreign_service(credential.service)
             region, access_key = credential.region, credential.access_key
             if key := self._find_key(access_key):
                 account = key.account
         return Caller(account, region, access_key)
 
+    def _refuse_foreign_service(self, name: str | None) -> None:
+        if name is not None and name not in self._services:
+            raise ForeignService(name)
 
-def _refuse_foreign_service(name: str | None) -> None:
-    if name is not None and name not in SIGNING_NAMES:
-        raise ForeignService(name)
 
-
-def _refuse_foreign_page(values: Headers) -> None:
+def refuse_foreign_page(values: Headers) -> None:
     """Without signatures, keep pages in browsers away: by DNS rebinding, or from another origin."""
     host = values.get(b"host", b"").decode("latin-1")
     if not _is_loopback(host):

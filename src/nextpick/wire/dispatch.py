@@ -5,13 +5,19 @@ from typing import Any, NamedTuple
 
 
 class Call(NamedTuple):
-    """Who calls, from where, and what: the account belongs to the access key, the region to the signature."""
+    """Who calls, from where, and what: the account belongs to the access key, the region to the signature.
+
+    ``principal`` is the ARN of the user or role session that calls; the administrator has none. ``source_ip`` is
+    the other end of the connection.
+    """
 
     account: str
     region: str
     access_key: str
     request_id: str
     operation: str
+    principal: str = ""
+    source_ip: str = ""
 
 
 class Unsettled(NamedTuple):
@@ -38,5 +44,6 @@ class Route(NamedTuple):
 
 
 SERVICES = ("personalize", "personalize-runtime", "personalize-events", "nextpick")
+NEIGHBOURS = ("s3", "sts", "iam")
 
 Routes = Mapping[tuple[str, str], Route]

@@ -1,4 +1,4 @@
-"""Real botocore clients of an application in this process: everything but the network."""
+"""Real boto3 clients of an application in this process: everything but the network."""
 
 import asyncio
 import io
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import boto3
 import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
@@ -29,24 +30,25 @@ def client(
     region: str,
     access_key: str,
     secret: str,
+    token: str | None = None,
     **config: Any,
 ) -> Any:
-    """Return a client of ``service`` ("personalize", …, or "nextpick") that calls ``app`` on ``loop``.
+    """Return a client of ``service`` ("personalize", "s3", …, or "nextpick") that calls ``app`` on ``loop``.
 
     The loop runs in another thread. ``config`` are fields of ``botocore.config.Config``. Nothing is read from
     AWS_* variables or configuration files. The client may be used by many threads.
     """
     settings = {"retries": {"total_max_attempts": 1, "mode": "legacy"}, **config}
     with _making:
-        made = _session().create_client(
-            service,
-            region_name=region,
+        made: Any = boto3.Session(botocore_session=_session(), region_name=region).client(
+            service,  # pyright: ignore[reportCallIssue, reportArgumentType]  "nextpick" has no stubs
             endpoint_url=ENDPOINT,
             aws_access_key_id=access_key,
             aws_secret_access_key=secret,
+            aws_session_token=token,
             config=Config(**settings),
         )
-    made.meta.events.register("before-send", _sender(app, loop))  # pyright: ignore[reportArgumentType]
+    made.meta.events.register("before-send", _sender(app, loop))
     return made
 
 

@@ -127,7 +127,10 @@ _SCOPE = re.compile(rb"Credential=[^,\s]*?/[0-9]{8}/[^/,\s]*/([A-Za-z0-9-]{1,64}
 
 
 def claimed_service(authorization: bytes | None, query: bytes) -> str | None:
-    """Return the service that a header or a presigned URL says it is signed for, without verifying it."""
+    """Return the service that a header or a presigned URL says it is signed for, without verifying it.
+
+    URLs presigned with version 2 of the signature, which botocore still makes for S3, name no service.
+    """
     if authorization:
         match = _SCOPE.search(authorization[:1024])
         return match[1].decode() if match else None
@@ -138,6 +141,8 @@ def claimed_service(authorization: bytes | None, query: bytes) -> str | None:
             return None
         parts = fields.get("X-Amz-Credential", [""])[0].split("/")
         return parts[-2] if len(parts) >= 5 and re.fullmatch("[A-Za-z0-9-]{1,64}", parts[-2]) else None
+    if b"AWSAccessKeyId=" in query:
+        return "s3"
     return None
 
 

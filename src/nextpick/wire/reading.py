@@ -28,18 +28,22 @@ class Bodies:
         pieces = []
         size = 0
         while more:
-            try:
-                message = await self._deadline.wait(receive())
-            except TimeoutError:
-                raise RequestTimeout(
-                    f"No more of the request body arrived within {self._seconds:g} seconds."
-                ) from None
-            if message["type"] != "http.request":
-                raise Gone
-            body, more = message.get("body", b""), message.get("more_body", False)
+            body, more = await self.piece(receive)
             size += len(body)
             if size > self._limit:
                 raise too_large
             if more or pieces:
                 pieces.append(body)
         return b"".join(pieces) if pieces else body
+
+    async def piece(self, receive: Receive) -> tuple[bytes, bool]:
+        """Return the next piece of a body of any size, and whether there is more. Raises RequestTimeout or Gone."""
+        try:
+            message = await self._deadline.wait(receive())
+        except TimeoutError:
+            raise RequestTimeout(
+                f"No more of the request body arrived within {self._seconds:g} seconds."
+            ) from None
+        if message["type"] != "http.request":
+            raise Gone
+        return message.get("body", b""), message.get("more_body", False)

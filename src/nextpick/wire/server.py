@@ -52,15 +52,17 @@ def asgi_app(
     clock: Clock,
     mounts: Mapping[str, ASGIApp] | None = None,
     auth: bool = True,
+    neighbours: Mapping[str, ASGIApp] | None = None,
 ) -> ASGIApp:
     """Return the application that serves ``routes``, on one event loop.
 
     ``find_key(access_key)`` is asked at each request, on the event loop: it must be quick. ``mounts`` are
     other applications by path prefix, the longest wins; they see the path whole, and get no lifespan events.
+    ``neighbours`` serve, and verify, the requests that are signed for other services, by signing name.
     With ``auth=False`` nothing is verified, and only requests to a loopback Host and without a foreign Origin
     are served. Raises ValueError for a route whose operation no service model has.
     """
-    return _App(routes, find_key, settings, clock, mounts or {}, auth)
+    return _App(routes, find_key, settings, clock, mounts or {}, auth, neighbours or {})
 
 
 class _Refused(ServiceError):
@@ -82,7 +84,9 @@ class _App:
         clock: Clock,
         mounts: Mapping[str, ASGIApp],
         auth: bool,
+        neighbours: Mapping[str, ASGIApp],
     ) -> None:
+        self.neighbours = neighbours
         self.endpoints = endpoints(routes)
         self.at_once = {
             path: endpoint
@@ -101,10 +105,14 @@ class _App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             path = scope["path"]
-            if scope["method"] == "POST" and (path == "/" or path in self.endpoints.by_path):
-                await self.post(scope, receive, send)
+            values = header_map(scope["headers"])
+            claimed = claimed_service(values.get(b"authorization"), scope["query_string"])
+            if claimed is not None and claimed in self.neighbours:
+                await self.neighbours[claimed](scope, receive, send)
+            elif scope["method"] == "POST" and (path == "/" or path in self.endpoints.by_path):
+                await self.post(scope, receive, send, values)
             else:
-                await self.other(scope, receive, send)
+                await self.other(scope, receive, send, values, claimed)
         elif scope["type"] == "lifespan":
             await self.lifespan(scope, receive, send)
         elif mount := self.find_mount(scope["path"]):
@@ -132,11 +140,11 @@ class _App:
                 return app
         return None
 
-    async def other(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def other(
+        self, scope: Scope, receive: Receive, send: Send, values: Headers, claimed: str | None
+    ) -> None:
         """Serve what calls no operation: a mount, another service's request, a wrong method or path."""
         path, method = scope["path"], scope["method"]
-        values = header_map(scope["headers"])
-        claimed = claimed_service(values.get(b"authorization"), scope["query_string"])
         # What is mounted at the root must not hide the answer to another service's requests.
         mount = self.find_mount(path, root=claimed is None)
         if mount is not None:
@@ -156,10 +164,9 @@ class _App:
         allow = [(b"allow", b"OPTIONS, POST")] if known else []
         await self.fail(send, error, request_id, None, values, allow)
 
-    async def post(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def post(self, scope: Scope, receive: Receive, send: Send, values: Headers) -> None:
         """Serve a call of an operation."""
         request_id = new_request_id()
-        values = header_map(scope["headers"])
         endpoint = self.endpoints.by_path.get(scope["path"])
         try:
             body = await self.bodies.read(receive, values)
@@ -169,7 +176,8 @@ class _App:
                 endpoint = find_target(self.endpoints, values.get(b"x-amz-target"))
             if not is_json(values.get(b"content-type")):
                 raise UnsupportedMediaType(f"The content type must be {endpoint.content_type.decode()}.")
-            answer = await self.answer(endpoint, Call(*caller, request_id, endpoint.operation), body, receive)
+            call = caller.call(request_id, endpoint.operation, scope)
+            answer = await self.answer(endpoint, call, body, receive)
         except ServiceError as error:
             await self.fail(send, error, request_id, endpoint, values)
         except Gone:
@@ -195,9 +203,10 @@ class _App:
         request_id = new_request_id()
         try:
             caller = self.callers.find(b"POST", path, b"", values, body)
-            if not is_json(values.get(b"content-type")):
+            # Whether a user may call this is found out by reading, which takes its time.
+            if caller.principal or not is_json(values.get(b"content-type")):
                 return None
-            call = Call(*caller, request_id, endpoint.operation)
+            call = Call(caller.account, caller.region, caller.access_key, request_id, endpoint.operation)
             result = endpoint.route.handler(call, endpoint.read(body))
         except Exception:
             return None

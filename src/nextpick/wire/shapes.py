@@ -1,8 +1,9 @@
 """What the API says a request may be: the operations and shapes of the service models, and the one validator.
 
-The models are botocore's own (``personalize``, ``personalize-runtime``, ``personalize-events``) and ours
-(``nextpick``). ``validate`` enforces all they state: required, type, min, max, pattern, enum. Its wording is
-that of AWS's services. Where real SDKs send what the model does not allow, it is lenient, and only there:
+The models are botocore's own (``personalize``, ``personalize-runtime``, ``personalize-events``, and of the
+neighbours ``s3``, ``sts``, ``iam``) and ours (``nextpick``). ``validate`` enforces all they state: required, type,
+min, max, pattern, enum. Its wording is that of AWS's services. Where real SDKs send what the model does not allow,
+it is lenient, and only there:
 
 - unknown members are ignored, null members are absent;
 - booleans may be the strings "true" and "false" (a Step Functions state machine sends such);
@@ -26,7 +27,7 @@ import msgspec
 import regex
 
 from nextpick.errors import InvalidInput, Serialization
-from nextpick.wire.dispatch import SERVICES
+from nextpick.wire.dispatch import NEIGHBOURS, SERVICES
 
 Shape = dict[str, Any]
 
@@ -49,6 +50,8 @@ class Operation(NamedTuple):
     input: str | None
     output: str | None
     errors: frozenset[str]
+    status: int
+    deprecated: bool
 
 
 class Service(NamedTuple):
@@ -57,6 +60,7 @@ class Service(NamedTuple):
     name: str
     protocol: str
     target_prefix: str | None
+    xml_namespace: str | None
     operations: dict[str, Operation]
     shapes: dict[str, Shape]
     statuses: dict[str, int]
@@ -64,8 +68,8 @@ class Service(NamedTuple):
 
 @functools.cache
 def service(name: str) -> Service:
-    """Return the newest model of a service in ``dispatch.SERVICES``. Raises KeyError for another."""
-    if name not in SERVICES:
+    """Return the newest model of one of ``dispatch``'s services or neighbours. Raises KeyError for another."""
+    if name not in (*SERVICES, *NEIGHBOURS):
         raise KeyError(name)
     model = _read_model(name)
     metadata = model["metadata"]
@@ -77,6 +81,8 @@ def service(name: str) -> Service:
             operation.get("input", {}).get("shape"),
             operation.get("output", {}).get("shape"),
             frozenset(error["shape"] for error in operation.get("errors", ())),
+            operation["http"].get("responseCode", 200),
+            operation.get("deprecated", False),
         )
         for key, operation in model["operations"].items()
     }
@@ -85,6 +91,7 @@ def service(name: str) -> Service:
         name,
         metadata["protocol"],
         metadata.get("targetPrefix"),
+        metadata.get("xmlNamespace"),
         operations,
         model["shapes"],
         {key: shape.get("error", {}).get("httpStatusCode", 400) for key, shape in errors.items()},

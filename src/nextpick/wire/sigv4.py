@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from nextpick.clock import Clock
 from nextpick.errors import (
+    ExpiredToken,
     IncompleteSignature,
     InvalidSignature,
     MissingAuthenticationToken,
@@ -136,27 +137,13 @@ class Verifier:
             raise UnrecognizedClient
         if key != known.signer.key:
             known, fresh = self._derive(credential), True
-
+        if key.token:
+            check_token(key, values.get(b"x-amz-security-token", b""), self._clock.now())
         stamp = self._check_time(values, known)
-        try:
-            signed = b"\n".join([name + b":" + values[name] for name in credential.names])
-        except KeyError as missing:
-            name = missing.args[0].decode("latin-1")
-            raise InvalidSignature(f"The signed header '{name}' is not in the request.") from None
-        if b" " in signed or b"\t" in signed:
-            trimmed = {name: b" ".join(values[name].split()) for name in credential.names}
-            signed = b"\n".join([name + b":" + trimmed[name] for name in credential.names])
-        for name in values:
-            if name[:6] == b"x-amz-" and name not in known.signed:
-                raise InvalidSignature(
-                    f"'{name.decode('latin-1')}' must be a 'SignedHeader' in the AWS Authorization."
-                )
         target = (method, _canonical_path(path), _canonical_query(query) if query else b"")
-        lines = (*target, signed, b"", known.joined, _payload(values, body))
-        text = b"\n".join(
-            (_ALGORITHM, stamp, credential.scope, sha256(b"\n".join(lines)).hexdigest().encode())
-        )
-        expected = hmac.digest(known.signing_key, text, "sha256").hex().encode()
+        headers = signed_headers(values, credential.names, known.signed)
+        lines = (*target, headers, b"", known.joined, _payload(values, body))
+        expected = sign(known.signing_key, stamp, credential.scope, lines)
         if not hmac.compare_digest(expected, signature):
             raise InvalidSignature
         if fresh and authorization[-74:-64] == b"Signature=":
@@ -169,23 +156,19 @@ class Verifier:
         key = self._find_key(credential.access_key)
         if key is None:
             raise UnrecognizedClient
-        signing_key = ("AWS4" + key.secret).encode()
-        for part in credential.scope.split(b"/"):
-            signing_key = hmac.digest(signing_key, part, "sha256")
         signed = frozenset(credential.names)
         if b"host" not in signed:
             raise InvalidSignature("'Host' must be a 'SignedHeader' in the AWS Authorization.")
         signer = Signer(key, credential.region, credential.service)
-        return _Known(credential, signed, b";".join(credential.names), signer, signing_key)
+        joined = b";".join(credential.names)
+        return _Known(credential, signed, joined, signer, derive_key(key.secret, credential.scope))
 
     def _check_time(self, values: Headers, known: _Known) -> bytes:
         """Return the request's time as its signature states it, YYYYMMDDTHHMMSSZ."""
-        stamp = values.get(b"x-amz-date")
-        if stamp is None:
-            stamp = _from_date_header(values.get(b"date"))
-            if b"date" not in known.signed:
-                raise InvalidSignature("'Date' must be a 'SignedHeader' in the AWS Authorization.")
-        then = _epoch(stamp)
+        stamp = stamp_of(values)
+        if b"x-amz-date" not in values and b"date" not in known.signed:
+            raise InvalidSignature("'Date' must be a 'SignedHeader' in the AWS Authorization.")
+        then = epoch(stamp)
         now = self._clock.now()
         if abs(now - then) > self._skew_s:
             raise InvalidSignature(_skew_message(stamp.decode(), then, now, self._skew_s))
@@ -195,6 +178,49 @@ class Verifier:
                 f"'{known.credential.date.decode()}' != '{stamp[:8].decode()}', from '{stamp.decode()}'."
             )
         return stamp
+
+
+def derive_key(secret: str, scope: bytes) -> bytes:
+    """Return the key that signs within a scope, ``date/region/service/aws4_request``."""
+    signing_key = ("AWS4" + secret).encode()
+    for part in scope.split(b"/"):
+        signing_key = hmac.digest(signing_key, part, "sha256")
+    return signing_key
+
+
+def signed_headers(values: Headers, names: Iterable[bytes], signed: frozenset[bytes]) -> bytes:
+    """Return the canonical headers of ``names``, without the line end of the last one.
+
+    Raises InvalidSignature when one of them is missing, or when the request has an unsigned x-amz- header.
+    """
+    try:
+        lines = b"\n".join([name + b":" + values[name] for name in names])
+    except KeyError as missing:
+        name = missing.args[0].decode("latin-1")
+        raise InvalidSignature(f"The signed header '{name}' is not in the request.") from None
+    if b" " in lines or b"\t" in lines:
+        trimmed = {name: b" ".join(values[name].split()) for name in names}
+        lines = b"\n".join([name + b":" + trimmed[name] for name in names])
+    for name in values:
+        if name[:6] == b"x-amz-" and name not in signed:
+            raise InvalidSignature(
+                f"'{name.decode('latin-1')}' must be a 'SignedHeader' in the AWS Authorization."
+            )
+    return lines
+
+
+def sign(signing_key: bytes, stamp: bytes, scope: bytes, lines: Iterable[bytes]) -> bytes:
+    """Return the signature, in hexadecimal, of a canonical request given by its lines."""
+    text = b"\n".join((_ALGORITHM, stamp, scope, sha256(b"\n".join(lines)).hexdigest().encode()))
+    return hmac.digest(signing_key, text, "sha256").hex().encode()
+
+
+def check_token(key: Key, token: bytes, now: float) -> None:
+    """Raise UnrecognizedClient for a session's key without its token, ExpiredToken after the session's end."""
+    if not hmac.compare_digest(key.token.encode(), token):
+        raise UnrecognizedClient
+    if now >= key.expires_at:
+        raise ExpiredToken
 
 
 def _payload(values: Headers, body: bytes) -> bytes:
@@ -228,8 +254,14 @@ def _canonical_query(query: bytes) -> bytes:
     return b"&".join(name + b"=" + value for name, value in pairs)
 
 
+def stamp_of(values: Headers) -> bytes:
+    """Return the time a request states, YYYYMMDDTHHMMSSZ. Raises IncompleteSignature."""
+    stamp = values.get(b"x-amz-date")
+    return _from_date_header(values.get(b"date")) if stamp is None else stamp
+
+
 @functools.lru_cache(maxsize=256)
-def _epoch(stamp: bytes) -> int:
+def epoch(stamp: bytes) -> int:
     """Return seconds since 1970 of YYYYMMDDTHHMMSSZ. Raises IncompleteSignature."""
     try:
         if len(stamp) != 16:

@@ -1,0 +1,1 @@
+"""Who may do what: policies, who there is, and the one place that decides."""
