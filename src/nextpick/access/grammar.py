@@ -20,7 +20,7 @@ _NEGATABLE = ("Principal", "Action", "Resource")
 _ELEMENTS = ("Sid", "Effect", *_NEGATABLE, *(f"Not{name}" for name in _NEGATABLE), "Condition")
 _PRINCIPALS = ("AWS", "Service", "Federated", "CanonicalUser")
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
-_RESOURCE = re.compile(r"\*|arn:[^:]*:[^:]*:[^:]*:[^:]*:.+", re.DOTALL)
+_RESOURCE = re.compile(r"\*|arn:[^:]+:[^:]+:.+", re.DOTALL)
 _AWS = re.compile(r"\*|[0-9]{12}|arn:aws[a-z-]*:(iam|sts)::[0-9]{12}:.+|A[A-Z]{3}[A-Z0-9]{17}")
 _SID = re.compile(r"[A-Za-z0-9]*")
 

@@ -51,13 +51,15 @@ def matches(pattern: str, text: str, *, fold: bool = False) -> bool:
 def arn_matches(pattern: str, arn: str) -> bool:
     """Tell whether a pattern covers an ARN: segment by segment, the last taking all that is left.
 
-    ``*`` alone covers everything. Only what covers everything covers ``*``, the resource of a list.
+    ``*`` alone covers everything. Only what covers everything covers ``*``, the resource of a list. Segments that
+    a pattern does not have may be anything.
     """
     if pattern == "*":
         return True
     ours, theirs = pattern.split(":", 5), arn.split(":", 5)
-    if len(ours) < 6 or len(theirs) < 6:
+    if len(theirs) < 6:
         return matches(pattern, arn)
+    ours += ["*"] * (6 - len(ours))
     return all(matches(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
