@@ -1,9 +1,11 @@
 """Solutions and their versions: trained, refused, stopped, measured, made by schedule."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -205,3 +207,40 @@ def test_recipes_are_listed_by_name_and_described(shop: Shop) -> None:
     shop.api.personalize.describe_feature_transformation(
         featureTransformationArn=recipe["featureTransformationArn"]
     )
+
+
+def excluding(dataset_type: str, column: str) -> dict[str, Any]:
+    config = {"excludedDatasetColumns": {dataset_type: [column]}}
+    return {"solutionConfig": {"trainingDataConfig": config}}
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"solutionConfig": {"featureTransformationParameters": {"zzz": "1"}}}, "zzz"),
+        (excluding("FOO", "X"), "FOO"),
+        (excluding("INTERACTIONS", "USER_ID"), "USER_ID"),
+        (excluding("INTERACTIONS", "EVENT_TYPE"), "EVENT_TYPE"),
+        (excluding("INTERACTIONS", "NOPE"), "NOPE"),
+        ({"performIncrementalUpdate": True}, "performIncrementalUpdate"),
+        ({"performHPO": True, "recipe": "aws-user-personalization-v2"}, "no hyperparameters to optimize"),
+    ],
+)
+def test_what_a_solution_cannot_obey_is_refused(shop: Shop, more: dict[str, Any], why: str) -> None:
+    with pytest.raises(ClientError, match=why) as raised:
+        shop.solution("refused", **more)
+    assert code(raised) == "InvalidInputException"
+
+
+def test_users_outside_the_percentiles_are_not_trained_on(shop: Shop) -> None:
+    shop.imported(
+        shop.start_import("all", checkerboard() + "".join(f"long,i{i % 40},{i}\n" for i in range(400)))
+    )
+    narrow = {"featureTransformationParameters": {"max_user_history_length_percentile": "0.9"}}
+    found = []
+    for name, config in (("all", {}), ("narrow", narrow)):
+        version = shop.train(shop.solution(name, solutionConfig=config))
+        assert shop.trained(version)["status"] == "ACTIVE"
+        report = json.loads(shop.api.nextpick.get_job_report(resourceArn=version)["report"])
+        found.append(report["interactions"])
+    assert found == [1600, 1200]

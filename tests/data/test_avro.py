@@ -184,3 +184,12 @@ def test_a_domain_has_no_actions():
     check_schema(actions, "ACTIONS", None)
     with pytest.raises(InvalidInput, match="ACTIONS"):
         check_schema(actions, "ACTIONS", "ECOMMERCE")
+
+
+def test_a_record_named_after_one_type_of_dataset_is_of_no_other():
+    fields = [("USER_ID", "string"), ("ITEM_ID", "string"), ("TIMESTAMP", "long")]
+    interactions = parse_schema(text("interactions", fields))
+    check_schema(interactions, "INTERACTIONS", None)
+    with pytest.raises(InvalidInput, match="of a record interactions"):
+        check_schema(interactions, "USERS", None)
+    check_schema(parse_schema(text("Foo", fields)), "USERS", None)  # any other name goes with any

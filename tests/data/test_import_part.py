@@ -246,6 +246,7 @@ def test_a_text_that_is_too_long_fails_the_import(tmp_path, column, most):
         (f'{HEADER}\nu,i,1\nu,"i,2\nu,i,3\n', "e.csv line 3: a double quote is opened and never closed"),
         (f"{HEADER},USER_ID\nu,i,1,v\n", "names the column USER_ID more than once"),
         (f"{HEADER}\nu,i,1\n".encode("utf-16"), "e.csv is UTF-16"),
+        (f"{HEADER}\ru,i,1\r".encode(), "e.csv line 1: its lines end with a carriage return alone"),
         (gzip.compress(HEADER.encode(), mtime=0), "e.csv is compressed with gzip"),
         (b"USER_ID,ITEM_ID,TIMESTAMP,\xff\n", r"e.csv line 1: the header is not valid UTF-8"),
         (b"PAR1 but no more", "e.csv cannot be read as Parquet"),

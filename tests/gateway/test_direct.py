@@ -67,6 +67,7 @@ def test_what_is_missing_or_cannot_be_is_named(server: Server, campaign: str) ->
     status, headers, body = ask(server, "recommend")
     assert (status, body) == (400, {"message": "Missing required request parameters: [user_id]"})
     assert headers["access-control-allow-origin"] == "*"
+    assert ask(server, "recommend", user_id="u1", numResults=-1)[0] == 400
     status, _, body = ask(server, "recommend", user_id="u1", numResults=501)
     assert status == 400
     assert "501" in body["message"]

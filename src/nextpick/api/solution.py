@@ -5,13 +5,16 @@ from types import ModuleType
 from typing import Any
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
+from nextpick.data import featurize, kinds
+from nextpick.data.avro import parse_schema
 from nextpick.errors import InvalidInput, ResourceNotFound
 from nextpick.jobs.choose import MOST_TRIALS
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
 from nextpick.resources import lifecycle, rules
-from nextpick.resources.kinds import DATASET_GROUP, SOLUTION
+from nextpick.resources.kinds import DATASET, DATASET_GROUP, SOLUTION
+from nextpick.store.records import Resource, Transaction
 
 _RATE = re.compile(r"rate\((\d+) days?\)")
 
@@ -25,7 +28,11 @@ def create_solution(ctx: Context, request: Request) -> Answer:
         raise InvalidInput("recipeArn is required unless performAutoML is true.")
     config = request.get("solutionConfig", {})
     if recipe_arn:
-        _check_config(config, find_recipe(recipe_arn))
+        info = find_recipe(recipe_arn)
+        _check_config(config, info)
+        if request.get("performHPO") and not info.tunes:
+            raise InvalidInput(f"{info.name} has no hyperparameters to optimize; leave performHPO out.")
+    _refuse_incremental(request)
     for arn in config.get("autoMLConfig", {}).get("recipeList", []):
         find_recipe(arn)
     _check_schedule(config)
@@ -37,6 +44,7 @@ def create_solution(ctx: Context, request: Request) -> Answer:
     with ctx.records.write() as tx:
         group = lifecycle.get(tx, DATASET_GROUP, request["datasetGroupArn"], **ctx.owner)
         lifecycle.require_active(group, "a solution")
+        _check_excluded(tx, group, config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {}))
         if ctx.settings.count_quotas:
             rules.check_quota(tx, SOLUTION, **ctx.owner, parent=group.arn)
         solution = lifecycle.create(
@@ -61,6 +69,7 @@ def update_solution(ctx: Context, request: Request) -> Answer:
     config = changes.get("solutionUpdateConfig", {})
     _refuse_unavailable(config)
     _check_schedule(config)
+    _refuse_incremental(changes)
     with ctx.records.write() as tx:
         solution = lifecycle.get(tx, SOLUTION, request["solutionArn"], **ctx.owner)
         lifecycle.require_active(solution, "an update")
@@ -96,6 +105,7 @@ def _check_config(config: dict[str, Any], info: RecipeInfo) -> None:
     _refuse_unavailable(config)
     module = catalogue.load(info)
     catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
+    featurize.parse(config.get("featureTransformationParameters", {}), info.percentiles, info.name)
     _check_ranges(module, config.get("hpoConfig", {}))
     threshold = config.get("eventValueThreshold")
     if threshold is not None:
@@ -119,6 +129,32 @@ def _check_ranges(module: ModuleType, config: dict[str, Any]) -> None:
         raise InvalidInput(
             f"maxNumberOfTrainingJobs is {jobs!r}; it must be a number from 1 to {MOST_TRIALS}."
         )
+
+
+def _check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[str]]) -> None:
+    """See that columns to leave out are there, and may be."""
+    datasets = {
+        dataset.body["datasetType"]: dataset for dataset in tx.find(DATASET.arn_kind, parent=group.arn)
+    }
+    for dataset_type, columns in excluded.items():
+        kind = kinds.find(dataset_type.upper(), group.body.get("domain"))
+        if kind is None:
+            raise InvalidInput(f"excludedDatasetColumns names {dataset_type}, which is no type of dataset.")
+        dataset = datasets.get(dataset_type.upper())
+        schema = tx.get(dataset.body["schemaArn"]) if dataset else None
+        known = [field.name for field in parse_schema(schema.body["schema"]).fields] if schema else None
+        for column in columns:
+            if column == "EVENT_TYPE" or column in kind.required:
+                raise InvalidInput(f"The column {column} of {dataset_type} cannot be excluded from training.")
+            if known is not None and column not in known:
+                raise InvalidInput(
+                    f"excludedDatasetColumns names {column}, which {dataset_type} does not have."
+                )
+
+
+def _refuse_incremental(request: Request) -> None:
+    if request.get("performIncrementalUpdate"):
+        raise InvalidInput("performIncrementalUpdate is for the recipe aws-semantic-similarity only.")
 
 
 def _refuse_unavailable(config: dict[str, Any]) -> None:

@@ -64,6 +64,11 @@ def check_schema(schema: Schema, dataset_type: str, domain: str | None) -> None:
         raise InvalidInput(
             f"There are no {dataset_type} datasets in a dataset group of domain {domain or 'none'}."
         )
+    named = kinds.BY_RECORD_NAME.get(schema.name.upper())
+    if named is not None and named.dataset_type != kind.dataset_type:
+        raise InvalidInput(
+            f"The schema is of a record {schema.name}; a dataset of type {kind.dataset_type} needs another one."
+        )
     _check(schema, kind, any_domain=False)
 
 

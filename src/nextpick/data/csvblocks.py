@@ -139,6 +139,10 @@ def _header(name: str, file: BinaryIO) -> list[str]:
         raise DataFailure(
             f"{name} line 1: the header is not valid UTF-8: {shown(repr(line)[2:-1])}."
         ) from None
+    if "\r" in text.rstrip("\r\n"):
+        raise DataFailure(
+            f"{name} line 1: its lines end with a carriage return alone; they must end with a line feed."
+        )
     if not text.strip():
         raise DataFailure(f"{name} is empty; its first line must be a header that names the columns.")
     return [column.strip() for column in next(csv.reader([text]))]

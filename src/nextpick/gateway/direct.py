@@ -5,6 +5,7 @@
 """
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -82,9 +83,9 @@ def gateway_app(invoke: Invoke, default_campaign: Callable[[], str | None]) -> S
 
 
 def _num_results(request: Request) -> dict[str, int]:
-    """Return numResults as it was asked for; what is no number is left out, which means the default."""
+    """Return numResults as it was asked for; what is no whole number is left out, which means the default."""
     text = request.query_params.get("numResults", "")
-    return {"numResults": int(text)} if text.isascii() and text.isdigit() and len(text) < 9 else {}
+    return {"numResults": int(text)} if re.fullmatch("-?[0-9]{1,8}", text) else {}
 
 
 def _message(status: int, text: str) -> Response:

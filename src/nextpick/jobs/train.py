@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nextpick.data import snapshot
+from nextpick.data import featurize, snapshot
 from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
 from nextpick.durable import sync
@@ -55,6 +55,10 @@ def _train(work: Work, out: Path) -> Outcome:
     )
     artifact.seal(out / "snapshot", {})
     data = open_snapshot(out / "snapshot")
+    percentiles = {
+        name: float(text) for name, text in config.get("featureTransformationParameters", {}).items()
+    }
+    data = featurize.without_outliers(data, percentiles)
     _check_minimums(data, work, version.body.get("eventType"))
     choice = choose(version.body, data, work.run.share(0.3, 0.5))
     metrics = measure(choice, data, work.run.share(0.5, 0.65))

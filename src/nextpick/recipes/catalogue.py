@@ -5,6 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from nextpick.data import featurize
 from nextpick.errors import InvalidInput
 
 
@@ -12,7 +13,8 @@ class RecipeInfo(NamedTuple):
     """What is known of a recipe without loading it.
 
     ``is_scored``: answers carry scores. ``explores``: new items are tried out; by campaign settings, or by
-    itself (``explores_by_itself``). ``is_live``: events after the training count.
+    itself (``explores_by_itself``). ``is_live``: events after the training count. ``tunes``: HPO has something
+    to choose.
     """
 
     name: str
@@ -24,6 +26,14 @@ class RecipeInfo(NamedTuple):
     explores: bool = False
     explores_by_itself: bool = False
     domain: str | None = None
+    tunes: bool = True
+
+    @property
+    def percentiles(self) -> tuple[str, ...]:
+        """The featureTransformationParameters that the recipe takes."""
+        return (
+            (*featurize.USERS, *featurize.ITEMS) if self.feature_transformation == "sims" else featurize.USERS
+        )
 
 
 _ENGINE = "Order of events, recent popularity, and metadata of items and users, mixed by weights chosen at training."
@@ -44,6 +54,7 @@ RECIPES = (
         "PERSONALIZED_RANKING",
         "JSON-percentile-filtering",
         "Orders a list of items for a user; the engine of aws-personalized-ranking. " + _ENGINE,
+        tunes=False,
     ),
     RecipeInfo(
         "aws-popularity-count",
@@ -84,6 +95,7 @@ RECIPES = (
         "aws-user-personalization. " + _ENGINE,
         explores=True,
         explores_by_itself=True,
+        tunes=False,
     ),
 )
 _BY_NAME = {info.name: info for info in RECIPES}
