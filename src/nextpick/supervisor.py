@@ -55,6 +55,7 @@ class Home:
     def __init__(self, settings: Settings) -> None:
         """Make, lock and migrate the home. Raises HomeInUse, or migrate.NewerDatabase."""
         from nextpick.store import keys, migrate
+        from nextpick.store.buckets import Buckets
 
         self.path = settings.home
         for directory in (self.path, self.path / "log", self.path / "buckets", self.path / "blobs"):
@@ -70,6 +71,7 @@ class Home:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, str(os.getpid()).encode(), 0)
         migrate.migrate(self.path / "nextpick.db")
+        Buckets.sweep(self.path / "buckets")
         self.administrator = keys.ensure_administrator(self.path / "credentials", settings.account)
 
     def _take_lock(self) -> bool:

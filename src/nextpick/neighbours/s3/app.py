@@ -6,7 +6,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 from nextpick.errors import AccessDenied, InternalFailure, Serialization, ServiceError
@@ -41,6 +41,7 @@ from nextpick.wire.sigv4_s3 import Proof, S3Verifier, parameters_of
 _log = logging.getLogger("nextpick.s3")
 
 _BATCH = 1 << 20  # bytes that are hashed and written at a time, and read at a time
+_HASHERS = 4
 _LARGEST_PUT = 5 * 1024**3
 _ALL_UPLOADS = ("PutObject", "UploadPart")
 
@@ -93,6 +94,7 @@ class _App:
             pool,
             auth,
         )
+        self.hasher = ThreadPoolExecutor(_HASHERS, thread_name_prefix="nextpick-md5")
         self.verifier = S3Verifier(find_key, services.clock, services.settings.clock_skew_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,7 +169,7 @@ class _App:
         request = restxml.read_request("s3", target, query, ctx.values, None)
         draft = await self.run(_begin, ctx, target, request, proof)
         try:
-            body = Body(ctx.values, proof, draft.write)
+            body = Body(ctx.values, proof, draft.write, self.hasher)
             if body.declared is not None and body.declared > _LARGEST_PUT:
                 raise EntityTooLarge(ProposedSize=str(body.declared), MaxSizeAllowed=str(_LARGEST_PUT))
             writing: asyncio.Future[None] | None = None

@@ -8,6 +8,7 @@ import base64
 import hmac
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from hashlib import sha256
 from typing import Any
 
@@ -35,9 +36,15 @@ class Body:
     client sent, verified.
     """
 
-    def __init__(self, values: Headers, proof: Proof, write: Callable[[Any], None]) -> None:
-        """Raises InvalidDigest or InvalidRequest for headers that make no sense."""
-        self._proof, self._write = proof, write
+    def __init__(
+        self, values: Headers, proof: Proof, write: Callable[[Any], None], hasher: Executor | None = None
+    ) -> None:
+        """With a ``hasher`` the MD5, which takes longest, is made there, beside all the rest.
+
+        Raises InvalidDigest or InvalidRequest for headers that make no sense.
+        """
+        self._proof, self._write, self._hasher = proof, write, hasher
+        self._hashing: Future[None] | None = None
         self._md5, self._sent_md5 = checksums.new("MD5"), _md5_of(values)
         self._sha256 = sha256() if proof.digest else None
         self._expected = {
@@ -57,23 +64,35 @@ class Body:
         self.size = 0
         self.checksums: dict[str, str] = {}
 
-    def feed(self, pieces: list[bytes]) -> None:
+    def feed(self, pieces: list[Any]) -> None:
         """Take what has arrived. Raises InvalidSignature, IncompleteBody, or OSError."""
-        for piece in pieces:
-            for data in self._chunks.feed(piece) if self._chunks else (piece,):
-                self.size += len(data)
-                self._md5.update(data)
-                if self._sha256 is not None:
-                    self._sha256.update(data)
-                for digest in self._digests.values():
-                    digest.update(data)
-                self._write(data)
+        if self._chunks is not None:
+            pieces = [data for piece in pieces for data in self._chunks.feed(piece)]
+        # As one piece: each call on one lets go of the interpreter and has to get it back.
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._wait()
+        if self._hasher is not None:
+            self._hashing = self._hasher.submit(self._md5.update, data)
+        else:
+            self._md5.update(data)
+        self.size += len(data)
+        if self._sha256 is not None:
+            self._sha256.update(data)
+        for digest in self._digests.values():
+            digest.update(data)
+        self._write(data)
+
+    def _wait(self) -> None:
+        if self._hashing is not None:
+            self._hashing.result()
+            self._hashing = None
 
     def finish(self) -> None:
         """Compare all that the client said with what came.
 
         Raises IncompleteBody, BadDigest, XAmzContentSHA256Mismatch or InvalidSignature.
         """
+        self._wait()
         if self._chunks is not None:
             self._expected |= self._chunks.finish()
         if self.declared is not None and self.size != self.declared:
