@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check docs bench-serve bench-import bench-quality bench-end-to-end constraints clean
+.PHONY: demo test check docs bench-serve bench-import bench-quality bench-end-to-end bench-s3 constraints clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
@@ -34,6 +34,9 @@ bench-quality: $(VENV)/.dev
 
 bench-end-to-end: $(VENV)/.dev
 	@$(RUN) bench/end_to_end.py $(ARGS)
+
+bench-s3: $(VENV)/.dev
+	@$(RUN) bench/s3_transfer.py $(ARGS)
 
 # The environment, made again when what is declared changes.
 $(VENV)/bin/python:

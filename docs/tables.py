@@ -3,9 +3,13 @@
 from dataclasses import Field, fields
 
 from nextpick.api import table
+from nextpick.neighbours import assemble, sts  # noqa: F401  assemble has all handlers entered
+from nextpick.neighbours.iam import common as iam
+from nextpick.neighbours.s3 import context as s3
+from nextpick.neighbours.s3.app import UPLOADS
 from nextpick.recipes import catalogue
 from nextpick.settings import Settings
-from nextpick.wire.dispatch import SERVICES
+from nextpick.wire.dispatch import NEIGHBOURS, SERVICES
 from nextpick.wire.shapes import service
 
 
@@ -29,6 +33,20 @@ def coverage() -> str:
         parts += ["| operation | |", "| --- | --- |"]
         parts += [f"| {o} | {'yes' if (name, o) in spoken else 'not yet'} |" for o in operations]
         parts.append("")
+    return "\n".join(parts).rstrip()
+
+
+def neighbours() -> str:
+    """Return the operations of S3, STS and IAM that nextpick speaks."""
+    spoken = {
+        "s3": [*s3.HANDLERS, *UPLOADS],
+        "sts": list(sts.HANDLERS),
+        "iam": list(iam.HANDLERS),
+    }
+    parts = []
+    for name in NEIGHBOURS:
+        parts += [f"## {name}: {len(spoken[name])} of {len(service(name).operations)}", ""]
+        parts += [", ".join(f"`{operation}`" for operation in sorted(spoken[name])) + ".", ""]
     return "\n".join(parts).rstrip()
 
 

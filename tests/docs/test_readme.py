@@ -43,12 +43,16 @@ def sh(script: str, home: Path, **environ: str) -> subprocess.CompletedProcess:
 
 
 def test_the_shell_and_python_blocks_run(home: Path) -> None:
-    set_up, command_line = blocks("sh")
+    set_up, command_line, permissions = blocks("sh")
     with_boto3, as_library = blocks("python")
     done = sh(set_up + command_line, home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count('"ACTIVE"') == 3
     assert done.stdout.count('"itemId"') == 10
+    done = sh(set_up + permissions, home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"EvalDecision": "implicitDeny"' in done.stdout
+    assert "importer has no policies" in done.stdout
     done = sh(f'{set_up}\npython - <<"END"\n{with_boto3}\nEND\n', home)
     assert done.returncode == 0, done.stdout + done.stderr
     before, after = (line for line in done.stdout.splitlines() if line.startswith("[{"))

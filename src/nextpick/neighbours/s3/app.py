@@ -43,7 +43,7 @@ _log = logging.getLogger("nextpick.s3")
 _BATCH = 1 << 20  # bytes that are hashed and written at a time, and read at a time
 _HASHERS = 4
 _LARGEST_PUT = 5 * 1024**3
-_ALL_UPLOADS = ("PutObject", "UploadPart")
+UPLOADS = ("PutObject", "UploadPart")  # whose bodies are streamed
 
 # Root elements of answers, where they are not called as the operation and "Result".
 _ROOTS = {
@@ -132,7 +132,7 @@ class _App:
             client[0],
         )
         ctx = Context(self.services, call, values)
-        if target.operation in _ALL_UPLOADS:
+        if target.operation in UPLOADS:
             reply = await self.upload(ctx, target, query, proof, receive)
         elif target.operation in HANDLERS:
             body = await self.bodies.read(receive, values)
