@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check docs bench-serve bench-import bench-quality bench-end-to-end bench-s3 constraints clean
+.PHONY: demo test check docs bench-serve bench-import bench-quality bench-end-to-end bench-transfer constraints clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
@@ -35,8 +35,8 @@ bench-quality: $(VENV)/.dev
 bench-end-to-end: $(VENV)/.dev
 	@$(RUN) bench/end_to_end.py $(ARGS)
 
-bench-s3: $(VENV)/.dev
-	@$(RUN) bench/s3_transfer.py $(ARGS)
+bench-transfer: $(VENV)/.dev
+	@$(RUN) bench/transfer.py $(ARGS)
 
 # The environment, made again when what is declared changes.
 $(VENV)/bin/python:

@@ -1,4 +1,4 @@
-"""A large object up and down, beside a plain file copy and a bare server: ``make bench-s3``.
+"""A large object up and down, beside a plain file copy and a bare server: ``make bench-transfer``.
 
 Each round does all of it, in turn, so that what the machine does meanwhile is shared. A copy is what a program
 does to keep a file: read it, write it, fsync. The bare server takes the same request and drops the body.
