@@ -248,3 +248,14 @@ def test_objects_are_their_own_only_versions(s3: Any) -> None:
     assert [(one["Key"], one["VersionId"], one["IsLatest"]) for one in versions] == [("a", "null", True)]
     s3.delete_objects(Bucket="shop", Delete={"Objects": [{"Key": "a", "VersionId": "null"}], "Quiet": True})
     assert "Versions" not in s3.list_object_versions(Bucket="shop")
+
+
+def test_every_handler_is_of_an_operation_of_its_service() -> None:
+    from nextpick.neighbours import assemble, sts  # noqa: F401  assemble has all of them entered
+    from nextpick.neighbours.iam import common
+    from nextpick.neighbours.s3.app import UPLOADS
+    from nextpick.neighbours.s3.context import HANDLERS
+    from nextpick.wire.shapes import service
+
+    for name, spoken in (("s3", [*HANDLERS, *UPLOADS]), ("sts", sts.HANDLERS), ("iam", common.HANDLERS)):
+        assert set(spoken) <= set(service(name).operations)

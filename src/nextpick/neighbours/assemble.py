@@ -8,7 +8,8 @@ from nextpick.access.guard import Caller, Guard
 from nextpick.clock import Clock
 from nextpick.names import Key
 from nextpick.neighbours import sts
-from nextpick.neighbours.context import Context, Handlers, Services
+from nextpick.neighbours.context import Answer, Context, Services
+from nextpick.neighbours.handlers import Handlers
 from nextpick.neighbours.iam import attachments, entities, policies, simulate  # noqa: F401  each enters its handlers
 from nextpick.neighbours.iam import common as iam
 from nextpick.neighbours.s3 import context as s3
@@ -43,7 +44,7 @@ class Neighbours:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-neighbours")
         services, bodies = Services(records, guard, clock), Bodies(settings)
 
-        def query(name: str, handlers: Handlers, guarded: bool) -> ASGIApp:
+        def query(name: str, handlers: Handlers[Context, Answer], guarded: bool) -> ASGIApp:
             routes = {
                 (name, operation): Route(_handler(services, name, handlers, operation, guarded))
                 for operation in handlers
@@ -66,7 +67,7 @@ class Neighbours:
 
 
 def _handler(
-    services: Services, name: str, handlers: Handlers, operation: str, guarded: bool
+    services: Services, name: str, handlers: Handlers[Context, Answer], operation: str, guarded: bool
 ) -> Callable[[Call, Any], Any]:
     def handle(call: Call, request: Any) -> Any:
         ctx = Context(services, call)

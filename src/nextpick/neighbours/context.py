@@ -1,6 +1,5 @@
-"""What a handler of a neighbour is given beside its request, and the table it enters itself into."""
+"""What a handler of STS or IAM is given beside its request."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nextpick.access import guard
@@ -45,21 +44,3 @@ class Context(NamedTuple):
     def now(self) -> float:
         """Return the time in epoch seconds."""
         return self.services.clock.now()
-
-
-Handler = Callable[[Context, Any], Answer]
-
-
-class Handlers(dict[str, Handler]):
-    """Handlers of one service by operation."""
-
-    def operation(self, name: str) -> Callable[[Handler], Handler]:
-        """Enter a function as the handler of an operation; raises ValueError for a second one."""
-
-        def enter(handler: Handler) -> Handler:
-            if name in self:
-                raise ValueError(f"{name} has two handlers")
-            self[name] = handler
-            return handler
-
-        return enter

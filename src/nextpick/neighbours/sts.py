@@ -10,9 +10,10 @@ from nextpick.access.grammar import Malformed, parse_policy
 from nextpick.access.guard import Verdict
 from nextpick.access.policy import Principal
 from nextpick.errors import AccessDenied, InvalidInput, ServiceError
-from nextpick.neighbours.context import Answer, Context, Handlers, Request
+from nextpick.neighbours.context import Answer, Context, Request
+from nextpick.neighbours.handlers import Handlers
 
-HANDLERS = Handlers()
+HANDLERS: Handlers[Context, Answer] = Handlers()
 
 _SHORTEST_S = 900
 _DEFAULT_S = 3600

@@ -14,10 +14,11 @@ from nextpick.access.grammar import Malformed, parse_policy
 from nextpick.access.policy import Kind as PolicyKind
 from nextpick.errors import InvalidInput, ServiceError
 from nextpick.names import resource_name
-from nextpick.neighbours.context import Context, Handlers, Request
+from nextpick.neighbours.context import Answer, Context, Request
+from nextpick.neighbours.handlers import Handlers
 from nextpick.store.records import Transaction
 
-HANDLERS = Handlers()
+HANDLERS: Handlers[Context, Answer] = Handlers()
 
 Holder = Literal["user", "role"]
 NAME = {"user": "UserName", "role": "RoleName"}

@@ -3,13 +3,14 @@
 Source of the actions: Amazon S3 User Guide, "Required permissions for Amazon S3 API operations".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 from nextpick.access.bucket_policy import bucket_policy
 from nextpick.access.guard import Caller, Guard
 from nextpick.clock import Clock
+from nextpick.neighbours.handlers import Handlers
 from nextpick.neighbours.s3.conditions import Span
 from nextpick.neighbours.s3.errors import NoSuchBucket
 from nextpick.settings import Settings
@@ -110,22 +111,4 @@ class Context(NamedTuple):
         )
 
 
-Handler = Callable[[Context, Request], Reply]
-
-
-class Handlers(dict[str, Handler]):
-    """Handlers by operation."""
-
-    def operation(self, name: str) -> Callable[[Handler], Handler]:
-        """Enter a function as the handler of an operation; raises ValueError for a second one."""
-
-        def enter(handler: Handler) -> Handler:
-            if name in self:
-                raise ValueError(f"{name} has two handlers")
-            self[name] = handler
-            return handler
-
-        return enter
-
-
-HANDLERS = Handlers()
+HANDLERS: Handlers[Context, Reply] = Handlers()
