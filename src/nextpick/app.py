@@ -12,14 +12,16 @@ from nextpick.api import table
 from nextpick.api.context import Services
 from nextpick.clock import Clock
 from nextpick.gateway.direct import gateway_app
-from nextpick.jobs.work import versions_dir
+from nextpick.jobs.work import datasets_dir, versions_dir
 from nextpick.names import parse_arn, request_id
 from nextpick.neighbours.assemble import Neighbours
 from nextpick.recipes.catalogue import RECIPES
 from nextpick.resources.index import Index
+from nextpick.serving.filtering import Filtering
 from nextpick.serving.live import Tails
 from nextpick.serving.service import Serving
 from nextpick.serving.versions import Versions
+from nextpick.serving.views import Views
 from nextpick.settings import Settings
 from nextpick.store.buckets import Buckets
 from nextpick.store.keys import KeyFile
@@ -46,8 +48,20 @@ class Engine:
         self._reader = LogReader(home / "log")
         index = Index(self.records)
         tails = Tails(self._reader)
-        versions = Versions(versions_dir(home), tails, lambda: {c.version for c in index.campaigns()})
-        serving = Serving(index.campaign, index.group, versions, tails, self._writer, clock)
+        in_use = lambda: {c.version for c in index.campaigns()}  # noqa: E731
+        versions = Versions(versions_dir(home), tails, in_use)
+        filtering = Filtering(Views(datasets_dir(home), tails, index.views), tails, in_use)
+        serving = Serving(
+            index.campaign,
+            index.filter,
+            index.tracked,
+            index.group,
+            filtering,
+            versions,
+            tails,
+            self._writer,
+            clock,
+        )
         with self.records.write() as tx:
             page_secret = tx.secret("pages", secrets.token_bytes(32))
         services = Services(self.records, settings, clock, page_secret, clock.now())

@@ -87,3 +87,9 @@ def request_id() -> str:
     """Return a new request id, a UUID. It is drawn quickly: nothing may rest on its being secret."""
     digits = f"{_random.getrandbits(128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:]}"
+
+
+def camel_case(column: str) -> str:
+    """Return the name that requests and answers give a column: ``brandName`` for BRAND_NAME."""
+    first, *others = [part.lower() if part.isupper() else part for part in column.split("_")]
+    return first + "".join(part[:1].upper() + part[1:] for part in others)

@@ -20,7 +20,7 @@ def items(tails: Tails, user: str, positions: dict[str, int] | None = None) -> l
 
 def test_events_come_by_time_and_those_of_one_second_by_arrival(reader: FakeReader) -> None:
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("all", {})
     for file, item, time in (("a", "late", 9), ("b", "early", 1), ("a", "first", 5), ("a", "second", 5)):
         reader.write(file, "u", item, time)
     assert items(tails, "u") == ["early", "first", "second", "late"]
@@ -28,17 +28,17 @@ def test_events_come_by_time_and_those_of_one_second_by_arrival(reader: FakeRead
 
 def test_nothing_is_read_while_nothing_changes(reader: FakeReader) -> None:
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("all", {})
     reader.write("a", "u", "i")
     assert items(tails, "u") == items(tails, "u") == ["i"]
-    assert reader.polled == 2  # once for cover, once for the event
+    assert reader.polled == 2  # once for hold, once for the event
 
 
 def test_what_a_snapshot_has_folded_in_is_left_out(reader: FakeReader) -> None:
     for item in "abc":
         reader.write("x", "u", item)
     tails = Tails(reader)
-    tails.cover({"x": 1})
+    tails.hold("old", {"x": 1})
     assert items(tails, "u", {"x": 1}) == ["b", "c"]
     assert items(tails, "u", {"x": 2}) == ["c"]
     assert items(tails, "u", {"x": 3}) == []
@@ -48,33 +48,34 @@ def test_an_older_version_makes_the_log_be_read_again(reader: FakeReader) -> Non
     for item in "abc":
         reader.write("x", "u", item)
     tails = Tails(reader)
-    tails.cover({"x": 3})
+    tails.hold("new", {"x": 3})
     assert items(tails, "u", {"x": 3}) == []
-    tails.cover({"x": 1})
+    tails.hold("old", {"x": 1})
     assert items(tails, "u", {"x": 1}) == ["b", "c"]
 
 
 def test_a_version_from_before_a_file_was_there_makes_it_be_read(reader: FakeReader) -> None:
     reader.write("x", "u", "a")
     tails = Tails(reader)
-    tails.cover({"x": 1})
-    tails.cover({})
+    tails.hold("old", {"x": 1})
+    tails.hold("all", {})
     assert items(tails, "u", {}) == ["a"]
 
 
 def test_what_no_version_needs_is_forgotten(reader: FakeReader) -> None:
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("all", {})
     for item in "abc":
         reader.write("x", "u", item)
     assert items(tails, "u") == ["a", "b", "c"]
-    tails.trim({"x": 2})
+    tails.hold("newer", {"x": 2})
+    tails.release(["all"])
     assert items(tails, "u") == ["c"]
 
 
 def test_a_session_becomes_its_users_as_soon_as_it_names_one(reader: FakeReader) -> None:
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("all", {})
     reader.write("x", None, "before", 1, session="s1")
     assert items(tails, "s1") == ["before"]
     assert items(tails, "u") == []
@@ -85,7 +86,7 @@ def test_a_session_becomes_its_users_as_soon_as_it_names_one(reader: FakeReader)
 
 def test_an_event_without_item_links_a_session_and_is_none_itself(reader: FakeReader) -> None:
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("all", {})
     reader.write("x", None, "a", session="s1")
     reader.write("x", "u", None, session="s1")
     assert items(tails, "u") == ["a"]
@@ -93,7 +94,7 @@ def test_an_event_without_item_links_a_session_and_is_none_itself(reader: FakeRe
 
 def test_groups_and_users_do_not_see_each_other(reader: FakeReader) -> None:
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("all", {})
     reader.write("x", "u", "a")
     assert tails.of("other", "u", {}) == []
     assert items(tails, "v") == []
@@ -109,7 +110,7 @@ def test_a_tail_is_what_a_look_through_all_files_finds(
 ) -> None:
     reader = FakeReader()
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("all", {})
     arrived = []
     for n, (file, user, time) in enumerate(writes):
         reader.write(file, user, f"i{n}", time)

@@ -10,7 +10,7 @@ from nextpick.errors import InvalidInput
 from nextpick.recipes import catalogue
 from nextpick.serving import explore
 from nextpick.serving.live import Tails
-from nextpick.serving.recommend import Asker, PredictedItem, ask, rank, recommend
+from nextpick.serving.recommend import Asker, PredictedItem, Wish, ask, rank, recommend
 from nextpick.serving.versions import CampaignView, Version
 from nextpick.testing.recipe_contract import fitted
 from nextpick.testing.worlds import made_data
@@ -47,7 +47,7 @@ def reader() -> FakeReader:
 @pytest.fixture
 def asker(reader: FakeReader) -> Asker:
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("v", {})
     return Asker(tails, 1_700_000_000.0)
 
 
@@ -56,15 +56,15 @@ def test_a_list_is_the_stable_order_of_the_recipes_scores(asker: Asker) -> None:
     for user in ("u0", "u7", "stranger"):
         scores = made.module.score(made.state, [ask(asker, view, made, user)])[0]
         wanted = np.argsort(-scores, kind="stable")
-        found = recommend(asker, view, made, user, None, 30)
+        found = recommend(asker, view, made, Wish(user, None, 30))
         assert [item.itemId for item in found] == [ITEMS[row] for row in wanted]
         assert [item.score for item in found] == [round(float(scores[row]), 7) for row in wanted]
 
 
 def test_explored_lists_have_the_scores_of_their_places(asker: Asker) -> None:
     made = VERSIONS["aws-user-personalization"]
-    plain = recommend(asker, campaign("aws-user-personalization"), made, "u0", None, 30)
-    tried = recommend(asker, campaign("aws-user-personalization", "1"), made, "u0", None, 30)
+    plain = recommend(asker, campaign("aws-user-personalization"), made, Wish("u0", None, 30))
+    tried = recommend(asker, campaign("aws-user-personalization", "1"), made, Wish("u0", None, 30))
     assert [item.score for item in tried] == [item.score for item in plain]
     assert [item.itemId for item in tried] != [item.itemId for item in plain]
     assert sorted(item.itemId for item in tried) == sorted(ITEMS)
@@ -86,23 +86,22 @@ def test_a_ranking_is_a_distribution_over_what_it_knows_of_the_list(asker: Asker
 
 def test_related_items_leave_the_item_itself_out_and_need_one(asker: Asker) -> None:
     made, view = VERSIONS["aws-sims"], campaign("aws-sims")
-    found = recommend(asker, view, made, None, "i2", 500)
+    found = recommend(asker, view, made, Wish(None, "i2", 500))
     assert len(found) == 29
     assert PredictedItem("i2") not in found
     with pytest.raises(InvalidInput, match="itemId is required"):
-        recommend(asker, view, made, "u1", None, 5)
+        recommend(asker, view, made, Wish("u1", None, 5))
 
 
 def test_the_wrong_operation_for_a_recipe_names_the_right_one(asker: Asker) -> None:
     ranking = VERSIONS["aws-personalized-ranking"]
     with pytest.raises(InvalidInput, match="GetPersonalizedRanking"):
-        recommend(asker, campaign("aws-personalized-ranking"), ranking, "u", None, 5)
+        recommend(asker, campaign("aws-personalized-ranking"), ranking, Wish("u", None, 5))
     with pytest.raises(InvalidInput, match="cannot rank"):
         rank(asker, campaign("aws-sims"), VERSIONS["aws-sims"], "u", ["i1"])
+    made = VERSIONS["aws-user-personalization"]
     with pytest.raises(InvalidInput, match="userId is required"):
-        recommend(
-            asker, campaign("aws-user-personalization"), VERSIONS["aws-user-personalization"], None, None, 5
-        )
+        recommend(asker, campaign("aws-user-personalization"), made, Wish(None, None, 5))
 
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.sampled_from([*ITEMS[:5], "not known"])), max_size=6))
@@ -111,7 +110,7 @@ def test_a_history_is_what_was_trained_on_and_live_events_in_order_of_time(
 ) -> None:
     reader = FakeReader()
     tails = Tails(reader)
-    tails.cover({})
+    tails.hold("v", {})
     made = VERSIONS["aws-user-personalization"]
     start, end = DATA.interactions.offsets[5:7]
     trained = list(

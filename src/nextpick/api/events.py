@@ -35,7 +35,7 @@ def routes(serving: Serving) -> dict[tuple[str, str], Route]:
 
 
 async def _put_events(serving: Serving, call: Call, request: PutEvents) -> None:
-    group = serving.find_group(request.trackingId, call.account, call.region)
+    group = serving.find_tracked(request.trackingId, call.account, call.region)
     if group is None:
         raise InvalidInput(f"The tracking id {request.trackingId} is not of an event tracker.")
     now = serving.clock.now()

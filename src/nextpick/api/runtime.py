@@ -2,27 +2,39 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from nextpick.errors import InvalidInput, ResourceNotFound
 from nextpick.names import request_id
-from nextpick.serving import recommend
-from nextpick.serving.recommend import DEFAULT_RESULTS, MOST_RESULTS, Asker
+from nextpick.serving import metadata, recommend
+from nextpick.serving.filtering import Asked, FilterView
+from nextpick.serving.recommend import (
+    DEFAULT_RESULTS,
+    MOST_RESULTS,
+    Asker,
+    PredictedItem,
+    Promotion,
+    Wish,
+)
 from nextpick.serving.service import Serving
 from nextpick.serving.versions import CampaignView, Version
+from nextpick.serving.views import Group
 from nextpick.wire.dispatch import Call, Route
 from nextpick.wire.structs import GetPersonalizedRanking, GetRecommendations
 
 _SERVICE = "personalize-runtime"
 OPERATIONS = ((_SERVICE, "GetRecommendations"), (_SERVICE, "GetPersonalizedRanking"))
 
-_UNAVAILABLE = ("filterArn", "filterValues", "promotions", "metadataColumns")
+# Source: developer guide, "Promoting items in recommendations": the recipes that can are named there.
+_WITHOUT_PROMOTIONS = ("aws-hrnn", "aws-hrnn-metadata", "aws-hrnn-coldstart", "aws-semantic-similarity")
 
 _encode = msgspec.json.Encoder().encode
 
 Answer = Callable[[Asker, CampaignView, Version, Any], bytes]
+AnswerByRules = Callable[[Asker, CampaignView, Version, Any, Any], bytes]
 
 
 def routes(serving: Serving) -> dict[tuple[str, str], Route]:
@@ -40,29 +52,64 @@ def _get_recommendations(
 ) -> bytes | Awaitable[bytes]:
     if (request.campaignArn is None) == (request.recommenderArn is None):
         raise InvalidInput("Give exactly one of campaignArn and recommenderArn.")
-    _refuse_unavailable(request)
     if (request.numResults or 0) > MOST_RESULTS:
         raise InvalidInput(f"numResults is {request.numResults}; it must be at most {MOST_RESULTS}.")
     campaign = _campaign(serving, call, request.campaignArn or request.recommenderArn or "")
-    return _answer(serving, campaign, request, _recommendations)
+    if not (request.filterArn or request.promotions or request.metadataColumns):
+        return _answer(serving, campaign, request, _recommendations)
+    promotion = request.promotions[0] if request.promotions else None
+    columns = _columns(campaign, request, request.numResults or DEFAULT_RESULTS)
+    rules = Rules(
+        serving,
+        serving.find_group(campaign.group),
+        _filter(serving, call, campaign, request.filterArn),
+        columns,
+        _promoting(serving, call, campaign, promotion) if promotion else None,
+    )
+    return _answer_by_rules(serving, campaign, request, rules, _recommendations_by_rules)
 
 
 def _recommendations(
     asker: Asker, campaign: CampaignView, version: Version, request: GetRecommendations
 ) -> bytes:
+    wish = Wish(request.userId, request.itemId, request.numResults or DEFAULT_RESULTS)
+    items = recommend.recommend(asker, campaign, version, wish)
+    return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
+
+
+def _recommendations_by_rules(
+    asker: Asker, campaign: CampaignView, version: Version, request: GetRecommendations, rules: "Rules"
+) -> bytes:
+    promoting = request.promotions[0] if request.promotions else None
+    promotion = None
+    if promoting is not None and rules.promotion is not None:
+        allowed = rules.allowed(
+            version, rules.promotion, promoting.filterValues, request.userId, request.itemId
+        )
+        promotion = Promotion(promoting.name, promoting.percentPromotedItems or 0, allowed)
+    allowed = rules.allowed(version, rules.filter, request.filterValues, request.userId, request.itemId)
     k = request.numResults or DEFAULT_RESULTS
-    items = recommend.recommend(asker, campaign, version, request.userId, request.itemId, k)
+    wish = Wish(request.userId, request.itemId, k, allowed, promotion)
+    items = recommend.recommend(asker, campaign, version, wish)
+    rules.add_metadata(version, items)
     return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
 
 
 def _get_personalized_ranking(
     serving: Serving, call: Call, request: GetPersonalizedRanking
 ) -> bytes | Awaitable[bytes]:
-    _refuse_unavailable(request)
     campaign = _campaign(serving, call, request.campaignArn)
     if len(request.inputList) > MOST_RESULTS:
         raise InvalidInput(f"inputList has {len(request.inputList)} items; it may have {MOST_RESULTS}.")
-    return _answer(serving, campaign, request, _ranking)
+    if not (request.filterArn or request.metadataColumns):
+        return _answer(serving, campaign, request, _ranking)
+    rules = Rules(
+        serving,
+        serving.find_group(campaign.group),
+        _filter(serving, call, campaign, request.filterArn),
+        _columns(campaign, request, len(request.inputList)),
+    )
+    return _answer_by_rules(serving, campaign, request, rules, _ranking_by_rules)
 
 
 def _ranking(
@@ -70,6 +117,54 @@ def _ranking(
 ) -> bytes:
     items = recommend.rank(asker, campaign, version, request.userId, request.inputList)
     return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
+
+
+def _ranking_by_rules(
+    asker: Asker, campaign: CampaignView, version: Version, request: GetPersonalizedRanking, rules: "Rules"
+) -> bytes:
+    allowed = rules.allowed(version, rules.filter, request.filterValues, request.userId, None)
+    items = recommend.rank(asker, campaign, version, request.userId, request.inputList, allowed)
+    rules.add_metadata(version, items)
+    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
+
+
+class Rules(NamedTuple):
+    """What a request asks for beside the model's items: filters, a promotion, columns of items."""
+
+    serving: Serving
+    group: Group
+    filter: FilterView | None
+    columns: tuple[str, ...]
+    promotion: FilterView | None = None
+
+    @property
+    def datasets(self) -> frozenset[str]:
+        """The datasets whose views are needed."""
+        filters = [f.filter.datasets for f in (self.filter, self.promotion) if f is not None]
+        return frozenset({"ITEMS"}).union(*filters)
+
+    def allowed(
+        self,
+        version: Version,
+        filter: FilterView | None,
+        values: dict[str, str] | None,
+        user: str | None,
+        item: str | None,
+    ) -> np.ndarray | None:
+        """Return which items a filter lets through, bool [n_items]; None means all."""
+        if filter is None:
+            return None
+        if filter.filter.needs_item and version.info.type != "RELATED_ITEMS":
+            raise InvalidInput(
+                f"{filter.arn} speaks of CurrentItem, which recipes of type {version.info.type} do not have."
+            )
+        return self.serving.filtering.allowed(version, self.group, Asked(filter, values or {}, user, item))
+
+    def add_metadata(self, version: Version, items: list[PredictedItem]) -> None:
+        """Give each item the columns that were asked for."""
+        if self.columns:
+            types = self.serving.filtering.columns(self.group, "ITEMS")
+            metadata.add(self.serving.filtering, version, self.group, items, self.columns, types)
 
 
 def _answer(
@@ -86,6 +181,23 @@ async def _answer_when_loaded(serving: Serving, campaign: CampaignView, request:
     return write(Asker(serving.tails, serving.clock.now()), campaign, version, request)
 
 
+def _answer_by_rules(
+    serving: Serving, campaign: CampaignView, request: Any, rules: Rules, write: AnswerByRules
+) -> bytes | Awaitable[bytes]:
+    version = serving.versions.get(campaign)
+    if version is None or not serving.filtering.is_ready(version, rules.group, rules.datasets):
+        return _answer_when_ready(serving, campaign, request, rules, write)
+    return write(Asker(serving.tails, serving.clock.now()), campaign, version, request, rules)
+
+
+async def _answer_when_ready(
+    serving: Serving, campaign: CampaignView, request: Any, rules: Rules, write: AnswerByRules
+) -> bytes:
+    version = await serving.versions.fetch(campaign)
+    await serving.filtering.prepare(version, rules.group, rules.datasets)
+    return write(Asker(serving.tails, serving.clock.now()), campaign, version, request, rules)
+
+
 def _campaign(serving: Serving, call: Call, arn: str) -> CampaignView:
     campaign = serving.find_campaign(arn, call.account, call.region)
     if campaign is None:
@@ -93,11 +205,30 @@ def _campaign(serving: Serving, call: Call, arn: str) -> CampaignView:
     return campaign
 
 
-def _refuse_unavailable(request: Any) -> None:
-    """Refuse what would change the answer and is not available, rather than leave it out in silence."""
-    for member in _UNAVAILABLE:
-        if getattr(request, member, None):
-            raise InvalidInput(f"{member} is not available in this nextpick; leave it out.")
+def _filter(serving: Serving, call: Call, campaign: CampaignView, arn: str | None) -> FilterView | None:
+    if arn is None:
+        return None
+    found = serving.find_filter(arn, call.account, call.region)
+    if found is None:
+        raise ResourceNotFound(f"Could not find a filter with Arn {arn} that is ACTIVE.")
+    if found.group != campaign.group:
+        raise InvalidInput(f"{arn} is of {found.group}, {campaign.arn} of {campaign.group}.")
+    return found
+
+
+def _promoting(serving: Serving, call: Call, campaign: CampaignView, promotion: Any) -> FilterView | None:
+    for member in ("filterArn", "percentPromotedItems"):
+        if getattr(promotion, member) is None:
+            raise InvalidInput(f"{member} is required in a promotion.")
+    if campaign.recipe in _WITHOUT_PROMOTIONS:
+        raise InvalidInput(f"{campaign.arn} serves {campaign.recipe}, which promotes no items.")
+    return _filter(serving, call, campaign, promotion.filterArn)
+
+
+def _columns(campaign: CampaignView, request: Any, results: int) -> tuple[str, ...]:
+    if not request.metadataColumns:
+        return ()
+    return metadata.columns_asked(campaign, request.metadataColumns, results)
 
 
 def _recommendation_id(version: Version) -> str:

@@ -29,7 +29,16 @@ def read_entities(source: Source, kind: Kind, excluded: Container[str]) -> pa.Ta
             name not in excluded and (field.categorical or field.type not in ("string", "boolean"))
         )
 
-    schema = pa.schema([(spec.name, spec.type) for spec in specs(source.schema, kind) if is_used(spec.name)])
+    return _newest(source, kind, [name for name in fields if is_used(name)])
+
+
+def read_records(source: Source, kind: Kind) -> pa.Table:
+    """Read the records of a dataset, one per id, the last part's, with every column."""
+    return _newest(source, kind, [field.name for field in source.schema.fields])
+
+
+def _newest(source: Source, kind: Kind, names: Container[str]) -> pa.Table:
+    schema = pa.schema([(spec.name, spec.type) for spec in specs(source.schema, kind) if spec.name in names])
     tables = [schema.empty_table()]
     for directory in source.parts:
         tables.extend(Part(directory).take_all(schema))
@@ -56,7 +65,7 @@ def write_columns(table: pa.Table, directory: Path) -> list[dict[str, Any]]:
         cells = cells.chunk(0) if isinstance(cells, pa.ChunkedArray) else cells
         stem = f"column{len(described)}"
         if isinstance(cells, pa.DictionaryArray):
-            offsets, codes, values = _categories(cells)
+            offsets, codes, values = categories(cells)
             np.save(directory / f"{stem}.offsets.npy", offsets)
             np.save(directory / f"{stem}.codes.npy", codes)
             described.append({"name": column, "values": values})
@@ -82,7 +91,7 @@ def created(table: pa.Table, oldest: np.ndarray, latest: int) -> np.ndarray:
     return np.where(known, given, fallback)
 
 
-def _categories(cells: pa.DictionaryArray) -> tuple[np.ndarray, np.ndarray, list[str]]:
+def categories(cells: pa.DictionaryArray) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return offsets, codes and sorted values of cells like ``a|b``; parts of a cell that are empty are none."""
     lists = pc.split_pattern(cells.dictionary, "|")
     parts = lists.flatten()

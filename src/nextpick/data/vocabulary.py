@@ -166,6 +166,10 @@ class Vocabulary:
             rows[miss] = self._find(data[offsets[miss] : offsets[miss + 1]].tobytes())
         return rows
 
+    def rows_in(self, other: "Vocabulary") -> np.ndarray:
+        """Return int32 [n], the row that ``other`` has of each of these ids, -1 where it has none."""
+        return other.rows_of_bytes(self._offsets, self._data)
+
     def _find(self, raw: bytes) -> int:
         h = hash_text(raw)
         hashes, offset = self._one_hash, self._one_offset

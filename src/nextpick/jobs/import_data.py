@@ -9,7 +9,9 @@ import msgspec
 
 from nextpick.access.job import Refused
 from nextpick.data.avro import parse_schema
+from nextpick.data.filters.resolve import EVENTS
 from nextpick.data.table import import_part
+from nextpick.jobs import views
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.resources import datasets
 from nextpick.store import blobs
@@ -37,21 +39,25 @@ def perform(work: Work) -> Outcome:
             access.require("s3:GetObject", bucket, found.key)
     except (blobs.BlobError, Refused) as error:
         raise JobFailure(str(error)) from None
+    parsed, mode = parse_schema(schema.body["schema"]), work.resource.body["importMode"]
     part = f"{work.job.id}.{work.job.fence}"
     out = datasets_dir(work.settings.home) / dataset.internal["dir"] / part
     least = work.settings.min_interactions
     with results(out):
-        report = import_part(
-            objects, parse_schema(schema.body["schema"]), dataset_type, out, work.settings, work.run
-        )
+        report = import_part(objects, parsed, dataset_type, out, work.settings, work.run.share(0.0, 0.9))
         if dataset_type == "INTERACTIONS" and report.rows_read < least:
             raise JobFailure(
                 f"The import has {report.rows_read} interactions; an import of interactions needs at least {least}."
             )
+    view = None
+    if dataset_type not in EVENTS or "view" in dataset.internal:
+        work.run.checkpoint(0.9, "writing what filters look at")
+        view = views.make(work, dataset, parsed, datasets.parts_after(dataset, mode, part))
 
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
         latest = report.latest_timestamp
-        datasets.commit_import(tx, resource, now, part=part, rows=report.rows_written, latest=latest)
+        rows = report.rows_written
+        datasets.commit_import(tx, resource, now, part=part, rows=rows, latest=latest, view=view)
 
     full: dict[str, Any] = msgspec.to_builtins(report)
     return Outcome(commit, full)

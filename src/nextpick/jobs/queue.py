@@ -140,7 +140,7 @@ def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
     if resource is not None and resource.deleted_at is None:
         if resource.kind == CAMPAIGN.arn_kind:
             campaigns.fail(tx, resource, now, reason)
-        else:
+        elif resource.status in lifecycle.UNSETTLED:
             lifecycle.move(tx, resource, lifecycle.CREATE_FAILED, now, reason)
     _end(tx, job, "FAILED", now, reason)
 

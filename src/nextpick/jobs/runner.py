@@ -16,7 +16,7 @@ from nextpick.store.records import Job, Records
 
 _POLL_S = 0.02
 _STOP_GRACE_S = 10.0
-_LIGHT = ("deploy",)  # seconds at most, so they do not wait for a training's slot
+_LIGHT = ("deploy", "filter")  # seconds at most, so they do not wait for a training's slot
 _LIGHT_SLOTS = 4
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from nextpick.jobs.work import datasets_dir, versions_dir
+from nextpick.resources import datasets as datasets_
 from nextpick.resources.kinds import DATASET, KINDS, SOLUTION_VERSION
 from nextpick.store.records import Records
 
@@ -19,20 +20,19 @@ def sweep(records: Records, home: Path) -> None:
     with records.read() as tx:
         running = tx.find_jobs(states=("RUNNING", "STOPPING"))
         versions = {v.internal.get("dir") for v in tx.find(SOLUTION_VERSION.arn_kind)}
-        datasets = {d.internal["dir"]: set(d.internal["parts"]) for d in tx.find(DATASET.arn_kind)}
+        datasets = {d.internal["dir"]: datasets_.kept(d) for d in tx.find(DATASET.arn_kind)}
     holders = {job.id for job in running}
     for path in _children(versions_dir(home)):
         if path.name not in versions and path.name.partition(".")[0] not in holders:
             _remove(path)
-    if any(job.kind == "train" for job in running):
-        return  # it may be reading parts that an import has just replaced
+    if running:
+        return  # one may be reading parts that an import has just replaced
     for dataset in _children(datasets_dir(home)):
         if dataset.name not in datasets:
-            if not holders:
-                _remove(dataset)
+            _remove(dataset)
             continue
         for part in _children(dataset):
-            if part.name not in datasets[dataset.name] and part.name.partition(".")[0] not in holders:
+            if part.name not in datasets[dataset.name]:
                 _remove(part)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from nextpick.data.avro import Schema
 from nextpick.errors import InvalidInput, ResourceInUse
-from nextpick.resources import lifecycle
+from nextpick.resources import lifecycle, views
 from nextpick.resources.kinds import DATASET_IMPORT_JOB, SOLUTION
 from nextpick.store.records import Resource, Transaction
 
@@ -21,10 +21,31 @@ def check_import_mode(tx: Transaction, dataset: Resource, mode: str) -> None:
         raise InvalidInput(f"{dataset.arn} has no bulk data yet; the first import must have importMode FULL.")
 
 
+def kept(dataset: Resource) -> set[str]:
+    """Return the names in a dataset's directory that its record refers to."""
+    view = dataset.internal.get("view")
+    return {*dataset.internal["parts"], *([view["dir"]] if view else [])}
+
+
+def parts_after(dataset: Resource, mode: str, part: str) -> list[str]:
+    """Return the parts a dataset has once an import has added one, or put it in the place of all others."""
+    return [part] if mode == "FULL" else [*dataset.internal["parts"], part]
+
+
 def commit_import(
-    tx: Transaction, job_resource: Resource, now: float, *, part: str, rows: int, latest: int | None
+    tx: Transaction,
+    job_resource: Resource,
+    now: float,
+    *,
+    part: str,
+    rows: int,
+    latest: int | None,
+    view: dict[str, Any] | None,
 ) -> None:
-    """Make an imported part the dataset's data (FULL) or add it (INCREMENTAL), and the job ACTIVE."""
+    """Make an imported part the dataset's data (FULL) or add it (INCREMENTAL), and the job ACTIVE.
+
+    ``view``: one of the data as it is then, unless another import has ended in between.
+    """
     dataset = tx.get(job_resource.parent or "")
     if dataset is None or dataset.deleted_at is not None:
         lifecycle.move(
@@ -32,13 +53,14 @@ def commit_import(
         )
         return
     full = job_resource.body["importMode"] == "FULL"
-    parts = [] if full else list(dataset.internal["parts"])
     dataset.internal = {
         **dataset.internal,
-        "parts": [*parts, part],
+        "parts": parts_after(dataset, job_resource.body["importMode"], part),
         "rows": rows + (0 if full else dataset.internal.get("rows", 0)),
         "latest": max(latest or 0, 0 if full else dataset.internal.get("latest", 0)),
     }
+    if not views.with_view(dataset, view) and "view" in dataset.internal:
+        lifecycle.queue_job(tx, "view", dataset, now)
     dataset.updated_at = now
     tx.save(dataset)
     lifecycle.move(tx, job_resource, lifecycle.ACTIVE, now)

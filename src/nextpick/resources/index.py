@@ -2,36 +2,66 @@
 
 from typing import NamedTuple
 
+from nextpick.data.filters.grammar import parse
+from nextpick.data.filters.resolve import resolve
 from nextpick.resources import lifecycle
-from nextpick.resources.kinds import CAMPAIGN, EVENT_TRACKER
+from nextpick.resources.kinds import CAMPAIGN, DATASET, EVENT_TRACKER, FILTER
+from nextpick.serving.filtering import FilterView
 from nextpick.serving.versions import CampaignView
-from nextpick.store.records import Records
+from nextpick.serving.views import Group, ViewRef
+from nextpick.store.records import Records, Resource
+
+_Key = tuple[str, str, str]
 
 
 class _Content(NamedTuple):
     version: bytes
-    campaigns: dict[tuple[str, str, str], CampaignView]
-    groups: dict[tuple[str, str, str], str]
+    campaigns: dict[_Key, CampaignView]
+    tracked: dict[_Key, str]
+    filters: dict[_Key, Resource]
+    groups: dict[str, Group]
 
 
 class Index:
-    """Campaigns by (ARN, account, region), dataset groups by (tracking id, account, region)."""
+    """Campaigns and filters by (ARN, account, region), dataset groups by their ARN, and by (tracking id, account,
+    region)."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._content = _Content(b"", {}, {})
+        self._content = _Content(b"", {}, {}, {}, {})
+        self._filters: dict[tuple[str, int], FilterView] = {}
 
     def campaign(self, arn: str, account: str, region: str) -> CampaignView | None:
         """Return a campaign that has something to serve."""
         return self._fresh().campaigns.get((arn, account, region))
 
-    def group(self, tracking_id: str, account: str, region: str) -> str | None:
+    def tracked(self, tracking_id: str, account: str, region: str) -> str | None:
         """Return the ARN of the dataset group an event tracker belongs to."""
-        return self._fresh().groups.get((tracking_id, account, region))
+        return self._fresh().tracked.get((tracking_id, account, region))
+
+    def filter(self, arn: str, account: str, region: str) -> FilterView | None:
+        """Return an ACTIVE filter, read once."""
+        resource = self._fresh().filters.get((arn, account, region))
+        if resource is None:
+            return None
+        key = arn, resource.seq
+        if key not in self._filters:
+            columns = resource.internal["columns"]
+            filter = resolve(parse(resource.body["filterExpression"]), columns)
+            self._filters[key] = FilterView(arn, resource.body["datasetGroupArn"], filter, columns)
+        return self._filters[key]
+
+    def group(self, arn: str) -> Group:
+        """Return a dataset group: its datasets and their views."""
+        return self._fresh().groups.get(arn) or Group(arn, {}, {})
 
     def campaigns(self) -> list[CampaignView]:
         """Return all campaigns that have something to serve, oldest first."""
         return list(self._fresh().campaigns.values())
+
+    def views(self) -> set[str]:
+        """Return the paths of all views that a dataset points at."""
+        return {ref.path for group in self._fresh().groups.values() for ref in group.views.values()}
 
     def _fresh(self) -> _Content:
         version = self._records.version()
@@ -44,6 +74,8 @@ class Index:
         with self._records.read() as tx:
             campaigns = tx.find(CAMPAIGN.arn_kind, status=(lifecycle.ACTIVE,))
             trackers = tx.find(EVENT_TRACKER.arn_kind, status=(lifecycle.ACTIVE,))
+            filters = tx.find(FILTER.arn_kind, status=(lifecycle.ACTIVE,))
+            datasets = tx.find(DATASET.arn_kind)
         views = {}
         for campaign in campaigns:
             serving = campaign.internal["serving"]
@@ -55,5 +87,19 @@ class Index:
                 campaign.body.get("campaignConfig", {}),
                 campaign.created_at,
             )
-        groups = {(t.body["trackingId"], t.account, t.region): t.body["datasetGroupArn"] for t in trackers}
-        return _Content(version, views, groups)
+        tracked = {(t.body["trackingId"], t.account, t.region): t.body["datasetGroupArn"] for t in trackers}
+        by_key = {(f.arn, f.account, f.region): f for f in filters}
+        return _Content(version, views, tracked, by_key, _groups(datasets))
+
+
+def _groups(datasets: list[Resource]) -> dict[str, Group]:
+    arns: dict[str, dict[str, str]] = {}
+    views: dict[str, dict[str, ViewRef]] = {}
+    for dataset in datasets:
+        group, type_ = dataset.parent or "", dataset.body["datasetType"]
+        arns.setdefault(group, {})[type_] = dataset.arn
+        view = dataset.internal.get("view")
+        if view is not None:
+            ref = ViewRef(f"{dataset.internal['dir']}/{view['dir']}", view["positions"])
+            views.setdefault(group, {})[type_] = ref
+    return {group: Group(group, named, views.get(group, {})) for group, named in arns.items()}

@@ -29,8 +29,8 @@ class Kind(NamedTuple):
 
     @property
     def plural(self) -> str:
-        """The key of List's answer."""
-        return self.member + "s"
+        """The key of List's answer; that of filters is spelled with a capital in the service model."""
+        return ("Filter" if self.operation == "Filter" else self.member) + "s"
 
     @property
     def words(self) -> str:
@@ -48,6 +48,7 @@ EVENT_TRACKER = Kind("event-tracker", "EventTracker", "datasetGroupArn")
 SOLUTION = Kind("solution", "Solution", "datasetGroupArn")
 SOLUTION_VERSION = Kind("solution-version", "SolutionVersion", "solutionArn", is_deletable=False)
 CAMPAIGN = Kind("campaign", "Campaign", "solutionArn")
+FILTER = Kind("filter", "Filter", "datasetGroupArn")
 
 KINDS = {
     kind.arn_kind: kind
@@ -60,5 +61,6 @@ KINDS = {
         SOLUTION,
         SOLUTION_VERSION,
         CAMPAIGN,
+        FILTER,
     )
 }

@@ -11,6 +11,7 @@ from nextpick.resources.kinds import (
     DATASET_GROUP,
     DATASET_IMPORT_JOB,
     EVENT_TRACKER,
+    FILTER,
     SCHEMA,
     SOLUTION,
     SOLUTION_VERSION,
@@ -19,7 +20,7 @@ from nextpick.resources.kinds import (
 from nextpick.store.records import Resource, Transaction
 
 _PER_REGION = {SCHEMA: 500, DATASET_GROUP: 5}
-_PER_GROUP = {SOLUTION: 10}
+_PER_GROUP = {SOLUTION: 10, FILTER: 30}
 _ACTIVE_CAMPAIGNS = 5
 _RUNNING = {DATASET_IMPORT_JOB: 5, SOLUTION_VERSION: 20}
 _IN_PROGRESS = (lifecycle.CREATE_PENDING, lifecycle.CREATE_IN_PROGRESS)
@@ -72,7 +73,9 @@ def _blocker(tx: Transaction, resource: Resource) -> Resource | None:
     """Return a resource that keeps this one from being deleted; one being deleted itself does not."""
     match resource.kind:
         case DATASET_GROUP.arn_kind:
-            held = [tx.find(k.arn_kind, parent=resource.arn) for k in (EVENT_TRACKER, SOLUTION, DATASET)]
+            held = [
+                tx.find(k.arn_kind, parent=resource.arn) for k in (EVENT_TRACKER, SOLUTION, FILTER, DATASET)
+            ]
             return next((child for children in held for child in children), None)
         case SCHEMA.arn_kind:
             datasets = tx.find(DATASET.arn_kind, account=resource.account, region=resource.region)

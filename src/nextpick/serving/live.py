@@ -1,5 +1,6 @@
 """Live tails: the events that a version's snapshot has not folded in, by user, from every worker's log file."""
 
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from nextpick.store.log import EventRow
@@ -24,6 +25,7 @@ class Event(NamedTuple):
     seq: int
     time: int
     item: str
+    type: str = ""
 
 
 class Tails:
@@ -34,12 +36,14 @@ class Tails:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._held: dict[str, Positions] = {}
         self._floor: Positions | None = None
         self._since: Positions = {}
         self._events: dict[tuple[str, str], list[Event]] = {}
 
-    def cover(self, positions: Positions) -> None:
-        """See that every event after ``positions`` is known; reads the log again when it was not."""
+    def hold(self, name: str, positions: Positions) -> None:
+        """See that every event after ``positions`` is known until ``release(name)``; reads again what was not."""
+        self._held[name] = positions
         if self._floor is None:
             self._restart(dict(positions))
         elif any(position < self._floor.get(file, 0) for file, position in positions.items()) or any(
@@ -47,9 +51,15 @@ class Tails:
         ):
             self._restart({file: min(floor, positions.get(file, 0)) for file, floor in self._floor.items()})
 
-    def trim(self, floor: Positions) -> None:
-        """Forget the events up to ``floor``, which no version in use needs any more."""
-        self._floor = dict(floor)
+    def release(self, names: Iterable[str]) -> None:
+        """Forget the events that only these still needed."""
+        for name in names:
+            self._held.pop(name, None)
+        if not self._held:
+            return
+        files = set.intersection(*(set(held) for held in self._held.values()))
+        floor = {file: min(held[file] for held in self._held.values()) for file in files}
+        self._floor = floor
         kept = {
             key: [e for e in events if e.seq > floor.get(e.file, 0)] for key, events in self._events.items()
         }
@@ -78,7 +88,7 @@ class Tails:
                 self._take_over(row.group, row.session, row.user)
             if row.item is not None:
                 key = (row.group, row.session if row.user is None else row.user)
-                self._events.setdefault(key, []).append(Event(file, seq, row.time, row.item))
+                self._events.setdefault(key, []).append(Event(file, seq, row.time, row.item, row.event_type))
 
     def _take_over(self, group: str, session: str, user: str) -> None:
         if session != user:

@@ -27,6 +27,8 @@ class PredictedItem(Struct, omit_defaults=True, gc=False):
 
     itemId: str  # noqa: N815
     score: float | None = None
+    promotionName: str | None = None  # noqa: N815
+    metadata: dict[str, str] | None = None
     reason: list[str] | None = None
 
 
@@ -37,43 +39,70 @@ class Asker(NamedTuple):
     now: float
 
 
-def recommend(
-    asker: Asker, campaign: CampaignView, version: Version, user: str | None, item: str | None, k: int
-) -> list[PredictedItem]:
-    """Return the ``k`` best items, best first; raises InvalidInput for what the recipe needs."""
+class Promotion(NamedTuple):
+    """A rule that places items of its own: percent of the answer, of what is ``allowed`` (bool [n_items])."""
+
+    name: str | None
+    percent: int
+    allowed: np.ndarray | None
+
+
+class Wish(NamedTuple):
+    """What is asked for: ``k`` items for a user, or like an item; ``allowed`` bool [n_items], None all."""
+
+    user: str | None
+    item: str | None
+    k: int
+    allowed: np.ndarray | None = None
+    promotion: Promotion | None = None
+
+
+def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish) -> list[PredictedItem]:
+    """Return the best items, best first, promoted ones at places of their own; raises InvalidInput for what
+    the recipe needs."""
     info = version.info
     if info.type == "PERSONALIZED_RANKING":
         raise InvalidInput(
             f"{campaign.arn} serves {info.name}, which ranks a list; call GetPersonalizedRanking."
         )
     if info.type == "RELATED_ITEMS":
-        if item is None:
+        if wish.item is None:
             raise InvalidInput(f"itemId is required: {campaign.arn} serves {info.name}.")
-        query = Query(-1, _NO_HISTORY, version.data.items.ids.row(item))
+        query = Query(-1, _NO_HISTORY, version.data.items.ids.row(wish.item))
     else:
-        if user is None and info.is_live:
+        if wish.user is None and info.is_live:
             raise InvalidInput(f"userId is required: {campaign.arn} serves {info.name}.")
-        query = ask(asker, campaign, version, user or "")
+        query = ask(asker, campaign, version, wish.user or "")
     scores = version.module.score(version.state, [query])[0]
-    if info.explores:
-        return _explored(asker, campaign, version, scores, user or "", k)
-    ranked = top_k(scores, k)
-    return _items(version, ranked, scores, ranked)
+    if wish.promotion is not None:
+        return _promoted(asker, campaign, version, scores, wish, wish.promotion)
+    if wish.allowed is None:
+        return _best(asker, campaign, version, scores, wish.user or "", wish.k)
+    scores = _only(scores, wish.allowed)
+    return _best(asker, campaign, version, scores, wish.user or "", wish.k, some=True)
 
 
 def rank(
-    asker: Asker, campaign: CampaignView, version: Version, user: str, items: list[str]
+    asker: Asker,
+    campaign: CampaignView,
+    version: Version,
+    user: str,
+    items: list[str],
+    allowed: np.ndarray | None = None,
 ) -> list[PredictedItem]:
     """Return the items in the order that suits the user, with probabilities over those the version knows.
 
-    Items it does not know come last, in the order given and without a score; an item given twice counts once.
+    Items it does not know come last, in the order given and without a score; an item given twice counts once;
+    one that is not ``allowed`` (bool [n_items]) is left out, as is an unknown one when there is a filter.
     """
     if version.info.type != "PERSONALIZED_RANKING":
         raise InvalidInput(f"{campaign.arn} serves {version.info.name}, which cannot rank a list.")
     given = list(dict.fromkeys(items))
     rows = version.data.items.ids.rows(given)
+    strangers = [PredictedItem(given[i]) for i in np.flatnonzero(rows < 0)] if allowed is None else []
     known = np.flatnonzero(rows >= 0)
-    strangers = [PredictedItem(given[i]) for i in np.flatnonzero(rows < 0)]
+    if allowed is not None:
+        known = known[allowed[rows[known]]]
     if len(known) == 0:
         return strangers
     query = ask(asker, campaign, version, user)
@@ -116,15 +145,34 @@ def _items(version: Version, rows: np.ndarray, scores: np.ndarray, places: np.nd
     return [PredictedItem(id) for id, value in zip(ids, values, strict=True) if value > -inf]
 
 
-def _explored(
-    asker: Asker, campaign: CampaignView, version: Version, scores: np.ndarray, user: str, k: int
+def _only(scores: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
+    """Return a copy of the scores in which those of items that are not allowed are -inf."""
+    return scores.copy() if allowed is None else np.where(allowed, scores, _LEAST)
+
+
+def _best(
+    asker: Asker,
+    campaign: CampaignView,
+    version: Version,
+    scores: np.ndarray,
+    user: str,
+    k: int,
+    *,
+    some: bool = False,
 ) -> list[PredictedItem]:
+    """Return the ``k`` best of the scores, new ones tried out among them; ``some``: those above -inf only."""
     ranked = top_k(scores, k)
+    if some:
+        ranked = ranked[scores[ranked] > -inf]
+    if not version.info.explores:
+        return _items(version, ranked, scores, ranked)
     config = campaign.config.get("itemExplorationConfig", {})
     weight = float(config.get("explorationWeight", explore.DEFAULT_WEIGHT))
     if version.info.explores_by_itself:
         weight, config = explore.DEFAULT_WEIGHT, {}
     young = version.young.rows(float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS)))
+    if some:
+        young = read_only(young[scores[young] > -inf])
     if weight == 0.0 or len(young) == 0:
         return _items(version, ranked, scores, ranked)
     seed = explore.seed(version.name, user, asker.now)
@@ -136,4 +184,35 @@ def _explored(
     return items
 
 
+def _promoted(
+    asker: Asker,
+    campaign: CampaignView,
+    version: Version,
+    scores: np.ndarray,
+    wish: Wish,
+    promotion: Promotion,
+) -> list[PredictedItem]:
+    """Return an answer of which a share is promoted: at drawn places, in the order of their scores.
+
+    Source: developer guide, "Promoting items in recommendations".
+    """
+    eligible = _only(scores, promotion.allowed)
+    chosen = top_k(eligible, int(wish.k * promotion.percent / 100 + 0.5))
+    chosen = chosen[eligible[chosen] > -inf]
+    others = _only(scores, wish.allowed)
+    others[chosen] = -inf
+    user = wish.user or ""
+    regular = _best(asker, campaign, version, others, user, wish.k - len(chosen), some=True)
+    promoted = _items(version, chosen, scores, chosen)
+    for item in promoted:
+        item.promotionName = promotion.name
+        if version.info.explores_by_itself:
+            item.reason = ["Promoted item"]
+    rng = np.random.default_rng(int(explore.seed(version.name, user + (wish.item or ""), asker.now)))
+    places = set(rng.choice(len(promoted) + len(regular), len(promoted), replace=False).tolist())
+    first, second = iter(promoted), iter(regular)
+    return [next(first if place in places else second) for place in range(len(promoted) + len(regular))]
+
+
+_LEAST = np.float32(-inf)
 _NO_HISTORY = read_only(np.zeros(0, np.int32))

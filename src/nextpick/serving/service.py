@@ -4,20 +4,28 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from nextpick.clock import Clock
+from nextpick.serving.filtering import Filtering, FilterView
 from nextpick.serving.live import Tails
 from nextpick.serving.versions import CampaignView, Versions
+from nextpick.serving.views import Group
 from nextpick.store.log import LogWriter
 
 FindCampaign = Callable[[str, str, str], CampaignView | None]
-FindGroup = Callable[[str, str, str], str | None]
+FindTracked = Callable[[str, str, str], str | None]
+FindFilter = Callable[[str, str, str], FilterView | None]
+FindGroup = Callable[[str], Group]
 
 
 class Serving(NamedTuple):
-    """The parts of serving. ``find_campaign(arn, account, region)`` and ``find_group(tracking_id, account,
-    region)`` are asked at each request, so they are look-ups in memory."""
+    """The parts of serving. ``find_campaign(arn, account, region)``, ``find_filter`` alike, ``find_tracked(tracking_id,
+    account, region)``, which returns a dataset group's ARN, and ``find_group(arn)`` are asked at each request,
+    so they are look-ups in memory."""
 
     find_campaign: FindCampaign
+    find_filter: FindFilter
+    find_tracked: FindTracked
     find_group: FindGroup
+    filtering: Filtering
     versions: Versions
     tails: Tails
     writer: LogWriter

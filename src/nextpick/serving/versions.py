@@ -126,7 +126,7 @@ class Versions:
             self._loading.pop(name, None)
         if name not in self._loaded:
             self._loaded[name] = version
-            self._tails.cover(version.positions)
+            self._tails.hold(name, version.positions)
             self._evict()
         return self._loaded[name]
 
@@ -135,10 +135,8 @@ class Versions:
         self._last = {arn: v for arn, v in self._last.items() if v.name in self._loaded}
         unused = [name for name in self._loaded if name not in wanted]
         held = {version.name for version in self._last.values()} - wanted
-        for name in unused:
-            if name not in held:
-                del self._loaded[name]
-        floors = [version.positions for version in self._loaded.values()]
-        if unused and floors:
-            files = set.intersection(*(set(floor) for floor in floors))
-            self._tails.trim({file: min(floor[file] for floor in floors) for file in files})
+        dropped = [name for name in unused if name not in held]
+        for name in dropped:
+            del self._loaded[name]
+        if dropped:
+            self._tails.release(dropped)
