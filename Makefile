@@ -25,6 +25,7 @@ docs: $(VENV)/.dev
 
 bench-serve: $(VENV)/.dev
 	@$(RUN) bench/serve.py $(ARGS)
+	@$(RUN) bench/filters.py
 
 bench-import: $(VENV)/.dev
 	@$(RUN) bench/import_rows.py $(ARGS)

@@ -7,9 +7,10 @@ _BLOCK = 32
 
 
 @numba.njit(cache=True)
-def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+def top_k(scores: np.ndarray, k: int, allowed: np.ndarray | None = None) -> np.ndarray:
     """Return the rows of the ``k`` highest scores [n] float32, best first, as int32; equal to a stable argsort.
 
+    allowed: bool [n], the rows to choose among; fewer than ``k`` are returned when there are not as many.
     The k-th best of the blocks' maxima is a bound that only a few scores reach; only blocks with one are read
     again. Scores must not be NaN.
     """
@@ -20,21 +21,21 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     value = np.empty(k, np.float32)
     row = np.empty(k, np.int32)
     if n_blocks <= k:
-        size = _push(scores, 0, len(scores), -np.inf, value, row, 0)
+        size = _push(scores, allowed, 0, len(scores), -np.inf, value, row, 0)
     else:
-        maxima = _maxima(scores, n_blocks)
-        _push(maxima, 0, n_blocks, -np.inf, value, row, 0)
+        maxima = _maxima(scores, n_blocks) if allowed is None else _maxima_among(scores, allowed, n_blocks)
+        _push(maxima, None, 0, n_blocks, -np.inf, value, row, 0)
         bound = value[0]
         size = 0
         for block in range(n_blocks):
             if maxima[block] >= bound:
-                size = _push(scores, block * _BLOCK, (block + 1) * _BLOCK, bound, value, row, size)
-        size = _push(scores, n_blocks * _BLOCK, len(scores), bound, value, row, size)
-    for end in range(k - 1, 0, -1):
+                size = _push(scores, allowed, block * _BLOCK, (block + 1) * _BLOCK, bound, value, row, size)
+        size = _push(scores, allowed, n_blocks * _BLOCK, len(scores), bound, value, row, size)
+    for end in range(size - 1, 0, -1):
         value[0], value[end] = value[end], value[0]
         row[0], row[end] = row[end], row[0]
         _sink(value, row, end)
-    return row
+    return row[:size]
 
 
 @numba.njit(cache=True)
@@ -58,13 +59,27 @@ def _maxima(scores, n_blocks):
     return maxima
 
 
+@numba.njit(cache=True, fastmath={"nnan", "nsz"})
+def _maxima_among(scores, allowed, n_blocks):
+    maxima = np.empty(n_blocks, np.float32)
+    least = np.float32(-np.inf)
+    for block in range(n_blocks):
+        best = least
+        for i in range(block * _BLOCK, (block + 1) * _BLOCK):
+            best = max(best, scores[i] if allowed[i] else least)
+        maxima[block] = best
+    return maxima
+
+
 @numba.njit(cache=True)
-def _push(scores, start, end, bound, value, row, size):
+def _push(scores, allowed, start, end, bound, value, row, size):
     """Offer scores of at least ``bound``, in order of rows, to a heap with its worst on top; return its size."""
     k = len(value)
     for i in range(start, end):
         s = scores[i]
         if s < bound:
+            continue
+        if allowed is not None and not allowed[i]:
             continue
         if size < k:
             value[size], row[size] = s, i

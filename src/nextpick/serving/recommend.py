@@ -76,10 +76,7 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
     scores = version.module.score(version.state, [query])[0]
     if wish.promotion is not None:
         return _promoted(asker, campaign, version, scores, wish, wish.promotion)
-    if wish.allowed is None:
-        return _best(asker, campaign, version, scores, wish.user or "", wish.k)
-    scores = _only(scores, wish.allowed)
-    return _best(asker, campaign, version, scores, wish.user or "", wish.k, some=True)
+    return _best(asker, campaign, version, scores, wish.user or "", wish.k, wish.allowed)
 
 
 def rank(
@@ -145,11 +142,6 @@ def _items(version: Version, rows: np.ndarray, scores: np.ndarray, places: np.nd
     return [PredictedItem(id) for id, value in zip(ids, values, strict=True) if value > -inf]
 
 
-def _only(scores: np.ndarray, allowed: np.ndarray | None) -> np.ndarray:
-    """Return a copy of the scores in which those of items that are not allowed are -inf."""
-    return scores.copy() if allowed is None else np.where(allowed, scores, _LEAST)
-
-
 def _best(
     asker: Asker,
     campaign: CampaignView,
@@ -157,13 +149,10 @@ def _best(
     scores: np.ndarray,
     user: str,
     k: int,
-    *,
-    some: bool = False,
+    allowed: np.ndarray | None,
 ) -> list[PredictedItem]:
-    """Return the ``k`` best of the scores, new ones tried out among them; ``some``: those above -inf only."""
-    ranked = top_k(scores, k)
-    if some:
-        ranked = ranked[scores[ranked] > -inf]
+    """Return the ``k`` best of the items that are ``allowed``, new ones tried out among them."""
+    ranked = top_k(scores, k) if allowed is None else top_k(scores, k, allowed)
     if not version.info.explores:
         return _items(version, ranked, scores, ranked)
     config = campaign.config.get("itemExplorationConfig", {})
@@ -171,8 +160,8 @@ def _best(
     if version.info.explores_by_itself:
         weight, config = explore.DEFAULT_WEIGHT, {}
     young = version.young.rows(float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS)))
-    if some:
-        young = read_only(young[scores[young] > -inf])
+    if allowed is not None:
+        young = read_only(young[allowed[young]])
     if weight == 0.0 or len(young) == 0:
         return _items(version, ranked, scores, ranked)
     seed = explore.seed(version.name, user, asker.now)
@@ -196,23 +185,23 @@ def _promoted(
 
     Source: developer guide, "Promoting items in recommendations".
     """
-    eligible = _only(scores, promotion.allowed)
-    chosen = top_k(eligible, int(wish.k * promotion.percent / 100 + 0.5))
-    chosen = chosen[eligible[chosen] > -inf]
-    others = _only(scores, wish.allowed)
-    others[chosen] = -inf
-    user = wish.user or ""
-    regular = _best(asker, campaign, version, others, user, wish.k - len(chosen), some=True)
+    everything = np.ones(len(scores), bool)
+    eligible = promotion.allowed if promotion.allowed is not None else everything
+    chosen = top_k(scores, int(wish.k * promotion.percent / 100 + 0.5), eligible)
+    others = (everything if wish.allowed is None else wish.allowed).copy()
+    others[chosen] = False
+    regular = _best(asker, campaign, version, scores, wish.user or "", wish.k - len(chosen), others)
     promoted = _items(version, chosen, scores, chosen)
     for item in promoted:
         item.promotionName = promotion.name
         if version.info.explores_by_itself:
             item.reason = ["Promoted item"]
-    rng = np.random.default_rng(int(explore.seed(version.name, user + (wish.item or ""), asker.now)))
+    rng = np.random.default_rng(
+        int(explore.seed(version.name, (wish.user or "") + (wish.item or ""), asker.now))
+    )
     places = set(rng.choice(len(promoted) + len(regular), len(promoted), replace=False).tolist())
     first, second = iter(promoted), iter(regular)
     return [next(first if place in places else second) for place in range(len(promoted) + len(regular))]
 
 
-_LEAST = np.float32(-inf)
 _NO_HISTORY = read_only(np.zeros(0, np.int32))

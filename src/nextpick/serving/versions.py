@@ -79,6 +79,7 @@ def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
     """Run what a request runs, so that its code is compiled (or read from the cache) before the first one."""
     scores = module.score(state, [Query(-1, read_only(np.zeros(1, np.int32)), 0)])[0]
     ranked = top_k(scores, 2)
+    top_k(scores, 2, np.ones(len(scores), bool))
     rounded(scores, ranked, 7)
     explore.explore(scores, ranked, read_only(np.zeros(1, np.int32)), 0.5, np.uint64(1))
 
