@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check docs bench-serve bench-import bench-quality bench-end-to-end bench-transfer constraints clean
+.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-end-to-end bench-transfer constraints clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
@@ -26,6 +26,9 @@ docs: $(VENV)/.dev
 bench-serve: $(VENV)/.dev
 	@$(RUN) bench/serve.py $(ARGS)
 	@$(RUN) bench/filters.py
+
+bench-batch: $(VENV)/.dev
+	@$(RUN) bench/batch.py $(ARGS)
 
 bench-import: $(VENV)/.dev
 	@$(RUN) bench/import_rows.py $(ARGS)

@@ -20,14 +20,15 @@ FILTER = (
     'INCLUDE ItemID WHERE Items.GENRE IN ("g1", "g2", "g3") AND Items.PRICE < 50 '
     '| EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("purchase")'
 )
+_ROWS = 2_000_000
 SCHEMAS = {
     "Interactions": {"USER_ID": "string", "ITEM_ID": "string", "TIMESTAMP": "long", "EVENT_TYPE": "string"},
     "Items": {"ITEM_ID": "string", "GENRE": "categorical", "PRICE": "float"},
 }
 
 
-def write(home: Path, n_items: int) -> None:
-    """Write as many items, and twice as many interactions of a fiftieth as many users."""
+def write(home: Path, n_items: int, n_users: int) -> None:
+    """Write as many items, and 2 M interactions of as many users."""
     bucket = home / "buckets" / "bench"
     bucket.mkdir(parents=True)
     rng = np.random.default_rng(1)
@@ -35,13 +36,13 @@ def write(home: Path, n_items: int) -> None:
     with (bucket / "Items.csv").open("w") as file:
         file.write("ITEM_ID,GENRE,PRICE\n")
         file.writelines(f"i{i},g{genre[i]},{price[i]:.2f}\n" for i in range(n_items))
-    user = rng.integers(0, n_items // 50, 2 * n_items)
-    item = (n_items * rng.uniform(0, 1, 2 * n_items) ** 3).astype(int)
+    user = rng.integers(0, n_users, _ROWS)
+    item = (n_items * rng.uniform(0, 1, _ROWS) ** 3).astype(int)
     with (bucket / "Interactions.csv").open("w") as file:
         file.write("USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE\n")
         file.writelines(
             f"u{user[i]},i{item[i]},{1_700_000_000 + i},{'purchase' if i % 10 == 0 else 'view'}\n"
-            for i in range(2 * n_items)
+            for i in range(_ROWS)
         )
 
 
@@ -112,7 +113,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         server = Server(Path(directory) / "home")
-        write(server.home, options.items)
+        write(server.home, options.items, 20_000)
         server.start()
         try:
             personalize = server.client("personalize")

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from nextpick.access.guard import Guard
 from nextpick.api import (  # noqa: F401  each enters its handlers
+    batch,
     campaign,
     dataset,
     dataset_group,

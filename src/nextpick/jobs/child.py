@@ -24,7 +24,14 @@ from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
 from nextpick.telemetry import configure_logging
 
-_MODULES = {"import": "import_data", "train": "train", "deploy": "deploy", "filter": "filter", "view": "view"}
+_MODULES = {
+    "import": "import_data",
+    "train": "train",
+    "deploy": "deploy",
+    "filter": "filter",
+    "view": "view",
+    "batch": "batch",
+}
 _REPORT_EVERY_S = 0.25
 
 log = logging.getLogger(__name__)

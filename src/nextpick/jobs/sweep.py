@@ -7,7 +7,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from nextpick.jobs.work import datasets_dir, versions_dir
+from nextpick.jobs.work import batches_dir, datasets_dir, versions_dir
 from nextpick.resources import datasets as datasets_
 from nextpick.resources.kinds import DATASET, KINDS, SOLUTION_VERSION
 from nextpick.store.records import Records
@@ -19,11 +19,16 @@ def sweep(records: Records, home: Path) -> None:
     """Remove directories under ``home`` that no record and no running job refers to."""
     with records.read() as tx:
         running = tx.find_jobs(states=("RUNNING", "STOPPING"))
+        waiting = tx.find_jobs(states=("QUEUED",))
         versions = {v.internal.get("dir") for v in tx.find(SOLUTION_VERSION.arn_kind)}
         datasets = {d.internal["dir"]: datasets_.kept(d) for d in tx.find(DATASET.arn_kind)}
     holders = {job.id for job in running}
     for path in _children(versions_dir(home)):
         if path.name not in versions and path.name.partition(".")[0] not in holders:
+            _remove(path)
+    wanted = holders | {job.id for job in waiting}
+    for path in _children(batches_dir(home)):
+        if path.name not in wanted:
             _remove(path)
     if running:
         return  # one may be reading parts that an import has just replaced

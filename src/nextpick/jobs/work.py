@@ -84,3 +84,8 @@ def versions_dir(home: Path) -> Path:
 def datasets_dir(home: Path) -> Path:
     """Return the directory whose subdirectories are datasets, each of immutable parts."""
     return home / "blobs" / "datasets"
+
+
+def batches_dir(home: Path) -> Path:
+    """Return the directory whose subdirectories are the work of batch jobs that are not done."""
+    return home / "blobs" / "batches"

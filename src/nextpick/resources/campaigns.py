@@ -18,7 +18,16 @@ _EXPLORATION = {"explorationWeight": (0.0, 1.0), "explorationItemAgeCutOff": (1.
 
 def check_config(config: dict[str, Any], version_arn: str) -> None:
     """Raise InvalidInput, naming the member, for a campaignConfig that cannot be."""
-    for name, text in config.get("itemExplorationConfig", {}).items():
+    check_exploration(config.get("itemExplorationConfig", {}))
+    if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith("/$LATEST"):
+        raise InvalidInput(
+            "syncWithLatestSolutionVersion needs the solutionVersionArn to be the solution's ARN with /$LATEST."
+        )
+
+
+def check_exploration(config: dict[str, str]) -> None:
+    """Raise InvalidInput, naming the parameter, for an itemExplorationConfig that cannot be."""
+    for name, text in config.items():
         if name not in _EXPLORATION:
             raise InvalidInput(
                 f"itemExplorationConfig has no parameter {name}; it has {', '.join(_EXPLORATION)}."
@@ -32,10 +41,6 @@ def check_config(config: dict[str, Any], version_arn: str) -> None:
             raise InvalidInput(
                 f"itemExplorationConfig {name} is {text!r}; it must be a number from {low} to {high}."
             )
-    if config.get("syncWithLatestSolutionVersion") and not version_arn.endswith("/$LATEST"):
-        raise InvalidInput(
-            "syncWithLatestSolutionVersion needs the solutionVersionArn to be the solution's ARN with /$LATEST."
-        )
 
 
 def request_update(

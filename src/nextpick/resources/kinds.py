@@ -49,6 +49,12 @@ SOLUTION = Kind("solution", "Solution", "datasetGroupArn")
 SOLUTION_VERSION = Kind("solution-version", "SolutionVersion", "solutionArn", is_deletable=False)
 CAMPAIGN = Kind("campaign", "Campaign", "solutionArn")
 FILTER = Kind("filter", "Filter", "datasetGroupArn")
+BATCH_INFERENCE_JOB = Kind(
+    "batch-inference-job", "BatchInferenceJob", "solutionVersionArn", named_by="jobName", is_deletable=False
+)
+BATCH_SEGMENT_JOB = Kind(
+    "batch-segment-job", "BatchSegmentJob", "solutionVersionArn", named_by="jobName", is_deletable=False
+)
 
 KINDS = {
     kind.arn_kind: kind
@@ -62,5 +68,7 @@ KINDS = {
         SOLUTION_VERSION,
         CAMPAIGN,
         FILTER,
+        BATCH_INFERENCE_JOB,
+        BATCH_SEGMENT_JOB,
     )
 }

@@ -6,6 +6,8 @@ Sources: developer guide, "Endpoints and quotas" and the Delete operations.
 from nextpick.errors import LimitExceeded, ResourceInUse
 from nextpick.resources import lifecycle
 from nextpick.resources.kinds import (
+    BATCH_INFERENCE_JOB,
+    BATCH_SEGMENT_JOB,
     CAMPAIGN,
     DATASET,
     DATASET_GROUP,
@@ -22,7 +24,7 @@ from nextpick.store.records import Resource, Transaction
 _PER_REGION = {SCHEMA: 500, DATASET_GROUP: 5}
 _PER_GROUP = {SOLUTION: 10, FILTER: 30}
 _ACTIVE_CAMPAIGNS = 5
-_RUNNING = {DATASET_IMPORT_JOB: 5, SOLUTION_VERSION: 20}
+_RUNNING = {DATASET_IMPORT_JOB: 5, SOLUTION_VERSION: 20, BATCH_INFERENCE_JOB: 5, BATCH_SEGMENT_JOB: 5}
 _IN_PROGRESS = (lifecycle.CREATE_PENDING, lifecycle.CREATE_IN_PROGRESS)
 
 
@@ -91,8 +93,19 @@ def _blocker(tx: Transaction, resource: Resource) -> Resource | None:
         case SOLUTION.arn_kind:
             campaigns = tx.find(CAMPAIGN.arn_kind, parent=resource.arn)
             versions = tx.find(SOLUTION_VERSION.arn_kind, parent=resource.arn, status=lifecycle.UNSETTLED)
-            return next(iter(campaigns + versions), None)
+            return next(iter(campaigns + versions + _batches(tx, resource)), None)
+        case FILTER.arn_kind:
+            return next((b for b in _batches(tx, resource) if b.body.get("filterArn") == resource.arn), None)
     return None
+
+
+def _batches(tx: Transaction, of: Resource) -> list[Resource]:
+    """Return the batch jobs that run, of the resource's account and region or of a solution's versions."""
+    owner = {"account": of.account, "region": of.region, "status": _IN_PROGRESS}
+    running = [b for k in (BATCH_INFERENCE_JOB, BATCH_SEGMENT_JOB) for b in tx.find(k.arn_kind, **owner)]
+    if of.kind == SOLUTION.arn_kind:
+        return [b for b in running if (b.parent or "").startswith(f"{of.arn}/")]
+    return running
 
 
 def _goes_along(tx: Transaction, resource: Resource) -> list[Resource]:

@@ -1,10 +1,11 @@
-"""Objects of an S3 service that ``s3_endpoint`` names, for reading."""
+"""Objects of an S3 service that ``s3_endpoint`` names."""
 
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nextpick.settings import Settings
@@ -34,6 +35,14 @@ def list_service(bucket: str, key: str, settings: Settings) -> list[Object]:
         for found in cast(list[Any], listed)
         if found["size"]
     ]
+
+
+def put_service(path: Path, bucket: str, key: str, settings: Settings) -> None:
+    """Upload a file as the object of a key. Raises BlobError."""
+    import obstore
+
+    with _service_refusals(bucket, key):
+        obstore.put(_service(bucket, settings), key, path)
 
 
 def _service(bucket: str, settings: Settings) -> "S3Store":

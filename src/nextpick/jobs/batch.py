@@ -1,0 +1,132 @@
+"""Batch inference and batch segment jobs: every line of the input answered by a solution version.
+
+Source: developer guide, "Batch recommendations and user segments".
+"""
+
+from typing import Any
+
+from nextpick.access.job import JobAccess, Refused
+from nextpick.jobs import lines
+from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, datasets_dir
+from nextpick.models import artifact
+from nextpick.resources import lifecycle
+from nextpick.resources.index import Index
+from nextpick.serving.batch import Allowed, Inference, Segment
+from nextpick.serving.filtering import Asked, Filtering
+from nextpick.serving.live import Tails
+from nextpick.serving.recommend import Asker
+from nextpick.serving.versions import CampaignView, Version, load
+from nextpick.serving.views import Views
+from nextpick.store import blobs
+from nextpick.store.log import LogReader
+from nextpick.store.put import put_file
+from nextpick.store.readable import BlobError, Object
+from nextpick.store.records import Resource, Transaction
+
+
+def perform(work: Work) -> Outcome:
+    """Answer the lines and write the output objects. A process that follows a killed one goes on where it was.
+
+    Raises JobFailure for what cannot be read or written; a line that cannot be answered says so in the output.
+    """
+    body = work.resource.body
+    with work.records.read() as tx:
+        version = tx.get(body["solutionVersionArn"])
+    if version is None or version.status != lifecycle.ACTIVE:
+        raise JobFailure(f"{body['solutionVersionArn']} was deleted during the job.")
+    access = work.access()
+    objects = _inputs(work, access)
+    bucket, prefix = _target(work, access)
+    directory = batches_dir(work.settings.home) / work.job.id
+    with lines.held(directory):
+        answer = _answering(work, version)
+        done = lines.answer_all(objects, directory, answer, work.run.share(0.0, 0.95))
+        work.run.checkpoint(0.95, "writing the output")
+        owner = f"job-{work.job.id}"
+        (directory / "_CHECK").touch()
+        try:
+            for number, found in enumerate(objects):
+                out = lines.out_file(directory, number)
+                put_file(out, bucket, f"{prefix}{found.name}.out", work.settings, owner=owner)
+            put_file(directory / "_CHECK", bucket, f"{prefix}_CHECK", work.settings, owner=owner)
+        except BlobError as error:
+            raise JobFailure(f"Invalid S3 output path. {error}") from None
+
+    def commit(tx: Transaction, resource: Resource, now: float) -> None:
+        lifecycle.move(tx, resource, lifecycle.ACTIVE, now)
+
+    return Outcome(commit, {"files": len(objects), "lines": done.lines, "bad_lines": done.bad})
+
+
+def _inputs(work: Work, access: JobAccess) -> list[Object]:
+    location = work.resource.body["jobInput"]["s3DataSource"]["path"]
+    try:
+        bucket, key = blobs.parse_location(location)
+        access.require("s3:ListBucket", bucket, prefix=key)
+        objects = blobs.list_objects(location, work.settings)
+        for found in objects:
+            access.require("s3:GetObject", bucket, found.key)
+    except BlobError as error:
+        raise JobFailure(f"Invalid S3 input path. {error}") from None
+    except Refused as refused:
+        raise JobFailure(str(refused)) from None
+    return objects
+
+
+def _target(work: Work, access: JobAccess) -> tuple[str, str]:
+    """Return bucket and prefix of the output; the prefix is a folder, with or without its last slash."""
+    location = work.resource.body["jobOutput"]["s3DataDestination"]["path"]
+    try:
+        bucket, prefix = blobs.parse_location(location)
+        prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
+        access.require("s3:PutObject", bucket, f"{prefix}_CHECK")
+    except BlobError as error:
+        raise JobFailure(f"Invalid S3 output path. {error}") from None
+    except Refused as refused:
+        raise JobFailure(str(refused)) from None
+    return bucket, prefix
+
+
+def _answering(work: Work, resource: Resource) -> lines.Answer:
+    body = work.resource.body
+    work.run.checkpoint(0.0, "loading the version")
+    try:
+        version = load(work.versions / resource.internal["dir"])
+    except (artifact.Damaged, OSError, ValueError) as error:
+        raise JobFailure(f"{resource.arn} is damaged: {error}. Train a new version.") from None
+    tails = Tails(LogReader(work.settings.home / "log"))
+    tails.hold(version.name, version.positions)
+    campaign = CampaignView(
+        work.resource.arn,
+        resource.body["datasetGroupArn"],
+        version.name,
+        version.info.name,
+        body.get("batchInferenceJobConfig", {}),
+        work.resource.created_at,
+    )
+    asker = Asker(tails, work.resource.created_at)
+    allowed = _allowed(work, campaign, version, tails)
+    if version.info.type == "USER_SEGMENTATION":
+        return Segment(version, body["numResults"], allowed).answer
+    return Inference(asker, campaign, version, body["numResults"], allowed).answer
+
+
+def _allowed(work: Work, campaign: CampaignView, version: Version, tails: Tails) -> Allowed:
+    arn = work.resource.body.get("filterArn")
+    if arn is None:
+        return lambda values, user, item: None
+    index = Index(work.records)
+    filter = index.filter(arn, work.resource.account, work.resource.region)
+    if filter is None:
+        raise JobFailure(f"{arn} was deleted during the job.")
+    group = index.group(campaign.group)
+    views = Views(datasets_dir(work.settings.home), tails, index.views)
+    filtering = Filtering(views, tails, lambda: {version.name})
+    types = filter.filter.datasets | {"ITEMS"}
+    views.load(group, types)
+    filtering.match(version, group, types)
+
+    def allowed(values: dict[str, str], user: str | None, item: str | None) -> Any:
+        return filtering.allowed(version, group, Asked(filter, values, user, item))
+
+    return allowed
