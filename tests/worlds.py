@@ -21,8 +21,15 @@ def settle(describe: Callable[[], dict[str, Any]], timeout_s: float = 60) -> dic
     while True:
         answer = describe()
         resource = next(value for key, value in answer.items() if key != "ResponseMetadata")
-        update = resource.get("latestCampaignUpdate", {}).get("status", "")
-        on_its_way = ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING")
+        updates = (resource.get(f"latest{kind}Update", {}) for kind in ("Campaign", "Recommender"))
+        update = next((update["status"] for update in updates if update), "")
+        on_its_way = (
+            "CREATE PENDING",
+            "CREATE IN_PROGRESS",
+            "CREATE STOPPING",
+            "START PENDING",
+            "START IN_PROGRESS",
+        )
         if resource["status"] not in on_its_way and update not in on_its_way:
             return resource
         assert time.monotonic() < deadline, f"still {resource['status']} after {timeout_s} s"

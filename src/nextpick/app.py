@@ -32,7 +32,11 @@ from nextpick.wire.direct import invoke
 from nextpick.wire.dispatch import Call
 from nextpick.wire.server import asgi_app
 
-_RECOMMENDING = {info.name for info in RECIPES if info.type == "USER_PERSONALIZATION" and info.is_live}
+_RECOMMENDING = {
+    info.name
+    for info in RECIPES
+    if info.type == "USER_PERSONALIZATION" and info.is_live and info.domain is None
+}
 
 
 class Engine:

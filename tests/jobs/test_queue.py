@@ -188,9 +188,7 @@ def test_no_status_follows_one_it_cannot_follow(records: Records, queued: Job) -
 def test_a_campaign_whose_update_does_not_end_well_serves_what_it_served(records: Records, end: str) -> None:
     creation = claimed(records, put(records, CAMPAIGN, "deploy"))
     old, new = {"version": "s/old"}, "s/new"
-    queue.finish(
-        records, creation, 3.0, lambda tx, c, now: campaigns.finish_creation(tx, c, now, serving=old), None
-    )
+    queue.finish(records, creation, 3.0, lambda tx, c, now: campaigns.finish(tx, c, now, serving=old), None)
     with records.write() as tx:
         campaign = tx.get(creation.arn)
         assert campaign is not None

@@ -8,8 +8,9 @@ import msgspec
 import numpy as np
 
 from nextpick.errors import InvalidInput, ResourceNotFound
-from nextpick.names import request_id
+from nextpick.names import parse_arn, request_id
 from nextpick.serving import metadata, recommend
+from nextpick.serving.exclusions import exclusion_of
 from nextpick.serving.filtering import Asked, FilterView
 from nextpick.serving.recommend import (
     DEFAULT_RESULTS,
@@ -54,8 +55,9 @@ def _get_recommendations(
         raise InvalidInput("Give exactly one of campaignArn and recommenderArn.")
     if (request.numResults or 0) > MOST_RESULTS:
         raise InvalidInput(f"numResults is {request.numResults}; it must be at most {MOST_RESULTS}.")
-    campaign = _campaign(serving, call, request.campaignArn or request.recommenderArn or "")
-    if not (request.filterArn or request.promotions or request.metadataColumns):
+    campaign = _campaign(serving, call, request.campaignArn, request.recommenderArn)
+    exclusion = exclusion_of(campaign) if request.userId is not None else None
+    if not (request.filterArn or request.promotions or request.metadataColumns or exclusion):
         return _answer(serving, campaign, request, _recommendations)
     promotion = request.promotions[0] if request.promotions else None
     columns = _columns(campaign, request, request.numResults or DEFAULT_RESULTS)
@@ -65,6 +67,7 @@ def _get_recommendations(
         _filter(serving, call, campaign, request.filterArn),
         columns,
         _promoting(serving, call, campaign, promotion) if promotion else None,
+        exclusion,
     )
     return _answer_by_rules(serving, campaign, request, rules, _recommendations_by_rules)
 
@@ -98,7 +101,7 @@ def _recommendations_by_rules(
 def _get_personalized_ranking(
     serving: Serving, call: Call, request: GetPersonalizedRanking
 ) -> bytes | Awaitable[bytes]:
-    campaign = _campaign(serving, call, request.campaignArn)
+    campaign = _campaign(serving, call, request.campaignArn, None)
     if len(request.inputList) > MOST_RESULTS:
         raise InvalidInput(f"inputList has {len(request.inputList)} items; it may have {MOST_RESULTS}.")
     if not (request.filterArn or request.metadataColumns):
@@ -136,11 +139,12 @@ class Rules(NamedTuple):
     filter: FilterView | None
     columns: tuple[str, ...]
     promotion: FilterView | None = None
+    exclusion: FilterView | None = None
 
     @property
     def datasets(self) -> frozenset[str]:
         """The datasets whose views are needed."""
-        filters = [f.filter.datasets for f in (self.filter, self.promotion) if f is not None]
+        filters = [f.filter.datasets for f in (self.filter, self.promotion, self.exclusion) if f is not None]
         return frozenset({"ITEMS"}).union(*filters)
 
     def allowed(
@@ -151,7 +155,21 @@ class Rules(NamedTuple):
         user: str | None,
         item: str | None,
     ) -> np.ndarray | None:
-        """Return which items a filter lets through, bool [n_items]; None means all."""
+        """Return which items a filter and the use case let through, bool [n_items]; None means all."""
+        if self.exclusion is not None and filter is not self.exclusion:
+            kept = self.allowed(version, self.exclusion, None, user, item)
+            among = self._allowed(version, filter, values, user, item)
+            return kept if among is None or kept is None else kept & among
+        return self._allowed(version, filter, values, user, item)
+
+    def _allowed(
+        self,
+        version: Version,
+        filter: FilterView | None,
+        values: dict[str, str] | None,
+        user: str | None,
+        item: str | None,
+    ) -> np.ndarray | None:
         if filter is None:
             return None
         if filter.filter.needs_item and version.info.type != "RELATED_ITEMS":
@@ -198,11 +216,17 @@ async def _answer_when_ready(
     return write(Asker(serving.tails, serving.clock.now()), campaign, version, request, rules)
 
 
-def _campaign(serving: Serving, call: Call, arn: str) -> CampaignView:
-    campaign = serving.find_campaign(arn, call.account, call.region)
-    if campaign is None:
-        raise ResourceNotFound(f"Could not find a campaign with Arn {arn} that answers.")
-    return campaign
+def _campaign(
+    serving: Serving, call: Call, campaign_arn: str | None, recommender_arn: str | None
+) -> CampaignView:
+    kind, arn = (
+        ("campaign", campaign_arn) if campaign_arn is not None else ("recommender", recommender_arn or "")
+    )
+    parts = parse_arn(arn)
+    found = serving.find_campaign(arn, call.account, call.region)
+    if found is None or parts is None or parts.kind != kind:
+        raise ResourceNotFound(f"Could not find a {kind} with Arn {arn} that answers.")
+    return found
 
 
 def _filter(serving: Serving, call: Call, campaign: CampaignView, arn: str | None) -> FilterView | None:

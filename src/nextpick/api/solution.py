@@ -34,7 +34,7 @@ def create_solution(ctx: Context, request: Request) -> Answer:
             raise InvalidInput(f"{info.name} has no hyperparameters to optimize; leave performHPO out.")
     _refuse_incremental(request)
     for arn in config.get("autoMLConfig", {}).get("recipeList", []):
-        find_recipe(arn)
+        _refuse_domain(find_recipe(arn))
     _check_schedule(config)
     defaults: dict[str, Any] = {
         "performHPO": request.get("performHPO", False),
@@ -44,7 +44,7 @@ def create_solution(ctx: Context, request: Request) -> Answer:
     with ctx.records.write() as tx:
         group = lifecycle.get(tx, DATASET_GROUP, request["datasetGroupArn"], **ctx.owner)
         lifecycle.require_active(group, "a solution")
-        _check_excluded(tx, group, config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {}))
+        check_excluded(tx, group, config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {}))
         if ctx.settings.count_quotas:
             rules.check_quota(tx, SOLUTION, **ctx.owner, parent=group.arn)
         solution = lifecycle.create(
@@ -103,6 +103,7 @@ def find_recipe(arn: str) -> RecipeInfo:
 
 def _check_config(config: dict[str, Any], info: RecipeInfo) -> None:
     _refuse_unavailable(config)
+    _refuse_domain(info)
     module = catalogue.load(info)
     catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
     featurize.parse(config.get("featureTransformationParameters", {}), info.percentiles, info.name)
@@ -131,8 +132,8 @@ def _check_ranges(module: ModuleType, config: dict[str, Any]) -> None:
         )
 
 
-def _check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[str]]) -> None:
-    """See that columns to leave out are there, and may be."""
+def check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[str]]) -> None:
+    """Raise InvalidInput, naming it, for a column to leave out that is not there, or may not be."""
     datasets = {
         dataset.body["datasetType"]: dataset for dataset in tx.find(DATASET.arn_kind, parent=group.arn)
     }
@@ -150,6 +151,11 @@ def _check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[s
                 raise InvalidInput(
                     f"excludedDatasetColumns names {column}, which {dataset_type} does not have."
                 )
+
+
+def _refuse_domain(info: RecipeInfo) -> None:
+    if info.domain is not None:
+        raise InvalidInput(f"{info.name} is a use case of {info.domain}; create a recommender with it.")
 
 
 def _refuse_incremental(request: Request) -> None:

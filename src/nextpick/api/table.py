@@ -16,6 +16,7 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     filter,
     own,
     recipe,
+    recommender,
     runtime,
     schema,
     solution,

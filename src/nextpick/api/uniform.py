@@ -9,7 +9,7 @@ from typing import Any
 from nextpick.api.context import HANDLERS, Context, Handler, Request
 from nextpick.errors import ResourceNotFound
 from nextpick.names import parse_arn
-from nextpick.resources import lifecycle, rules
+from nextpick.resources import lifecycle, rules, updates
 from nextpick.resources.kinds import CAMPAIGN, KINDS, SOLUTION, SOLUTION_VERSION, Kind
 from nextpick.store.records import Resource, Transaction
 from nextpick.wire import paging, shapes
@@ -129,8 +129,7 @@ def _pick(full: dict[str, Any], members: frozenset[str]) -> dict[str, Any]:
 
 
 def _is_unsettled(resource: Resource) -> bool:
-    update = resource.body.get("latestCampaignUpdate", {})
-    return resource.status in lifecycle.UNSETTLED or update.get("status") in lifecycle.UNSETTLED
+    return resource.status in lifecycle.UNSETTLED or updates.is_running(resource)
 
 
 def _solution_of(arn: str) -> str:

@@ -31,6 +31,7 @@ _MODULES = {
     "filter": "filter",
     "view": "view",
     "batch": "batch",
+    "recommender": "recommender",
 }
 _REPORT_EVERY_S = 0.25
 

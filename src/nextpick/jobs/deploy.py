@@ -20,12 +20,7 @@ def perform(work: Work) -> Outcome:
     if version is None or version.kind != SOLUTION_VERSION.arn_kind or version.status != lifecycle.ACTIVE:
         raise JobFailure(f"{arn} is not an ACTIVE solution version.")
     work.run.progress(0.1, "verifying the version's files")
-    directory = work.versions / version.internal["dir"]
-    try:
-        for part in ("snapshot", "model"):
-            artifact.verify(directory / part)
-    except artifact.Damaged as damage:
-        raise JobFailure(f"{arn} is damaged: {damage}. Train a new version.") from None
+    verify(work, arn, version.internal["dir"])
     serving: dict[str, Any] = {
         "version": arn,
         "dir": version.internal["dir"],
@@ -34,13 +29,19 @@ def perform(work: Work) -> Outcome:
     }
 
     def commit(tx: Transaction, campaign: Resource, now: float) -> None:
-        if "latestCampaignUpdate" in campaign.body:
-            campaigns.finish_update(tx, campaign, now, serving=serving)
-        else:
-            campaigns.finish_creation(tx, campaign, now, serving=serving)
+        campaigns.finish(tx, campaign, now, serving=serving)
         solution = tx.get(campaign.parent or "")
         newest = versions.newest_active(tx, solution) if solution else None
         if solution and solution.kind == SOLUTION.arn_kind and newest and newest.arn != arn:
             campaigns.follow(tx, solution, newest, now)
 
     return Outcome(commit)
+
+
+def verify(work: Work, arn: str, name: str) -> None:
+    """Raise JobFailure naming what is wrong when a file of a version's directory is missing or damaged."""
+    try:
+        for part in ("snapshot", "model"):
+            artifact.verify(work.versions / name / part)
+    except artifact.Damaged as damage:
+        raise JobFailure(f"{arn} is damaged: {damage}. Train a new version.") from None

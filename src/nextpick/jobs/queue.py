@@ -7,8 +7,8 @@ say a process that was believed dead, finds that its fence is not the newest and
 from collections.abc import Callable
 from typing import Any
 
-from nextpick.resources import campaigns, lifecycle, versions
-from nextpick.resources.kinds import CAMPAIGN, SOLUTION_VERSION
+from nextpick.resources import lifecycle, recommenders, updates, versions
+from nextpick.resources.kinds import CAMPAIGN, RECOMMENDER, SOLUTION_VERSION
 from nextpick.store.records import Job, Records, Resource, Transaction
 
 Commit = Callable[[Transaction, Resource, float], None]
@@ -129,8 +129,10 @@ def _held(tx: Transaction, job: Job) -> Job:
 
 
 def _begin(tx: Transaction, resource: Resource, now: float) -> None:
-    if resource.kind == CAMPAIGN.arn_kind:
-        campaigns.begin(tx, resource, now)
+    if resource.kind == RECOMMENDER.arn_kind:
+        recommenders.begin(tx, resource, now)
+    elif resource.kind == CAMPAIGN.arn_kind:
+        updates.begin(tx, resource, now)
     elif resource.status == lifecycle.CREATE_PENDING:
         lifecycle.move(tx, resource, lifecycle.CREATE_IN_PROGRESS, now)
 
@@ -138,8 +140,10 @@ def _begin(tx: Transaction, resource: Resource, now: float) -> None:
 def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
     resource = tx.get(job.arn)
     if resource is not None and resource.deleted_at is None:
-        if resource.kind == CAMPAIGN.arn_kind:
-            campaigns.fail(tx, resource, now, reason)
+        if resource.kind == RECOMMENDER.arn_kind:
+            recommenders.fail(tx, resource, now, reason)
+        elif resource.kind == CAMPAIGN.arn_kind:
+            updates.fail(tx, resource, now, reason)
         elif resource.status in lifecycle.UNSETTLED:
             lifecycle.move(tx, resource, lifecycle.CREATE_FAILED, now, reason)
     _end(tx, job, "FAILED", now, reason)
@@ -148,8 +152,10 @@ def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
 def _stop(tx: Transaction, job: Job, resource: Resource, now: float) -> None:
     if resource.status == lifecycle.CREATE_STOPPING:
         lifecycle.move(tx, resource, lifecycle.CREATE_STOPPED, now)
+    elif resource.kind == RECOMMENDER.arn_kind:
+        recommenders.fail(tx, resource, now, "The job was stopped.")
     elif resource.kind == CAMPAIGN.arn_kind:
-        campaigns.fail(tx, resource, now, "The job was stopped.")
+        updates.fail(tx, resource, now, "The job was stopped.")
     elif resource.status in lifecycle.UNSETTLED:
         lifecycle.move(tx, resource, lifecycle.CREATE_FAILED, now, "The job was stopped.")
     _end(tx, job, "STOPPED", now, None)

@@ -1,4 +1,4 @@
-"""Automatic training: solutions trained on their schedule, without a request.
+"""Automatic training: solutions and recommenders trained on their schedule, without a request.
 
 Source: developer guide, "Configuring automatic training": the first version comes within an hour of the
 solution's creation unless one was made by hand; later ones every ``schedulingExpression`` (default 7 days,
@@ -6,10 +6,11 @@ counted from the start of the last training), and only if there is new interacti
 """
 
 import re
+from typing import Any
 
 from nextpick.errors import ServiceError
-from nextpick.resources import lifecycle, versions
-from nextpick.resources.kinds import DATASET_IMPORT_JOB, SOLUTION, SOLUTION_VERSION
+from nextpick.resources import lifecycle, recommenders, updates, versions
+from nextpick.resources.kinds import DATASET_IMPORT_JOB, RECOMMENDER, SOLUTION, SOLUTION_VERSION
 from nextpick.settings import Settings
 from nextpick.store import log as event_log
 from nextpick.store.records import Records, Resource, Transaction
@@ -25,6 +26,12 @@ def tick(records: Records, settings: Settings, now: float) -> None:
         return
     with records.read() as tx:
         due = [s.arn for s in tx.find(SOLUTION.arn_kind) if is_due(tx, s, settings, now)]
+        old = [r.arn for r in tx.find(RECOMMENDER.arn_kind) if _is_old(tx, r, settings, now)]
+    for arn in old:
+        with records.write() as tx:
+            recommender = tx.get(arn)
+            if recommender is not None and _is_old(tx, recommender, settings, now):
+                lifecycle.queue_job(tx, "recommender", recommender, now)
     for arn in due:
         with records.write() as tx:
             solution = tx.get(arn)
@@ -53,12 +60,28 @@ def is_due(tx: Transaction, solution: Resource, settings: Settings, now: float) 
         return False
     if any(v.status in lifecycle.UNSETTLED for v in made):
         return False
-    dataset = versions.interactions_dataset(tx, solution)
+    dataset = versions.interactions_dataset(tx, solution.parent)
     if dataset is None or not dataset.internal.get("parts"):
         return False
     if tx.find(DATASET_IMPORT_JOB.arn_kind, parent=dataset.arn, status=lifecycle.UNSETTLED):
         return False
-    return not made or _has_new_interactions(dataset, made[-1], settings, solution)
+    if not made or "trained_on" not in made[-1].internal:
+        return True
+    return _has_new_interactions(dataset, made[-1].internal["trained_on"], settings)
+
+
+def _is_old(tx: Transaction, recommender: Resource, settings: Settings, now: float) -> bool:
+    """Tell whether a recommender is to be trained again: a week after its last training began."""
+    if recommender.status != lifecycle.ACTIVE or updates.is_running(recommender):
+        return False
+    trained_on = recommender.internal["serving"]["trained_on"]
+    if now < trained_on["started_at"] + recommenders.RETRAIN_EVERY_S:
+        return False
+    jobs = tx.find_jobs(arn=recommender.arn)
+    if jobs and (jobs[-1].finished_at is None or now < jobs[-1].created_at + _RETRY_S):
+        return False
+    dataset = versions.interactions_dataset(tx, recommender.parent)
+    return dataset is not None and _has_new_interactions(dataset, trained_on, settings)
 
 
 def interval_s(solution: Resource) -> float:
@@ -68,14 +91,11 @@ def interval_s(solution: Resource) -> float:
     return (int(match[1]) if match else 7) * _DAY_S
 
 
-def _has_new_interactions(dataset: Resource, last: Resource, settings: Settings, solution: Resource) -> bool:
-    trained_on = last.internal.get("trained_on")
-    if trained_on is None:
-        return True
+def _has_new_interactions(dataset: Resource, trained_on: dict[str, Any], settings: Settings) -> bool:
     if trained_on["parts"] != dataset.internal["parts"]:
         return True
     newer = event_log.positions(settings.home / "log")
     folded = trained_on["positions"]
     return any(seq > folded.get(name, 0) for name, seq in newer.items()) and event_log.has_events(
-        settings.home / "log", solution.parent or "", folded
+        settings.home / "log", dataset.parent or "", folded
     )

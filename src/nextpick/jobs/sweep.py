@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nextpick.jobs.work import batches_dir, datasets_dir, versions_dir
 from nextpick.resources import datasets as datasets_
-from nextpick.resources.kinds import DATASET, KINDS, SOLUTION_VERSION
+from nextpick.resources.kinds import DATASET, KINDS, RECOMMENDER, SOLUTION_VERSION
 from nextpick.store.records import Records
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,9 @@ def sweep(records: Records, home: Path) -> None:
         running = tx.find_jobs(states=("RUNNING", "STOPPING"))
         waiting = tx.find_jobs(states=("QUEUED",))
         versions = {v.internal.get("dir") for v in tx.find(SOLUTION_VERSION.arn_kind)}
+        versions |= {
+            r.internal["serving"]["dir"] for r in tx.find(RECOMMENDER.arn_kind) if "serving" in r.internal
+        }
         datasets = {d.internal["dir"]: datasets_.kept(d) for d in tx.find(DATASET.arn_kind)}
     holders = {job.id for job in running}
     for path in _children(versions_dir(home)):

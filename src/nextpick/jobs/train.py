@@ -6,7 +6,7 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from nextpick.data import featurize, snapshot
 from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
 from nextpick.durable import sync
-from nextpick.jobs.choose import choose, measure
+from nextpick.jobs.choose import Choice, choose, measure
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
@@ -26,32 +26,70 @@ from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
 
 
+class Trained(NamedTuple):
+    """A training: what was chosen, its metrics, what it was trained on, a report for the job."""
+
+    choice: Choice
+    metrics: dict[str, float]
+    trained_on: dict[str, Any]
+    hours: float
+    report: dict[str, Any]
+
+
 def perform(work: Work) -> Outcome:
     """Train the version and write it to a directory of its own.
 
     Raises JobFailure when the data does not suffice, DataFailure when it cannot be read.
     """
+    with work.records.read() as tx:
+        solution = tx.get(work.resource.parent or "")
+    if solution is None or solution.kind != SOLUTION.arn_kind:
+        raise JobFailure("The solution was deleted during the training.")
+    body = work.resource.body
+    excluded = _excluded(body.get("solutionConfig", {}), solution)
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
-        return _train(work, out)
+        made = train(work, out, body, solution.parent or "", body.get("eventType"), excluded)
+    trained: dict[str, Any] = {
+        "trainingHours": made.hours,
+        "recipeArn": builtin_arn("recipe", made.choice.info.name),
+    }
+    if made.choice.is_tuned:
+        trained["tunedHPOParams"] = {"algorithmHyperParameters": made.choice.hyperparameters}
+    internal = {"dir": out.name, "metrics": made.metrics, "trained_on": made.trained_on}
+
+    def commit(tx: Transaction, resource: Resource, now: float) -> None:
+        versions.complete(tx, resource, now, trained=trained, internal=internal)
+
+    return Outcome(commit, made.report)
 
 
-def _train(work: Work, out: Path) -> Outcome:
+def train(
+    work: Work,
+    out: Path,
+    body: dict[str, Any],
+    group: str,
+    event_type: str | None,
+    excluded: dict[str, list[str]],
+) -> Trained:
+    """Train what ``body`` (of a solution version or a recommender) asks for on a dataset group's data, into ``out``.
+
+    event_type: all that is trained on;  excluded: by dataset type, columns to leave out. Raises as ``perform``.
+    """
     started = work.clock.now()
-    version = work.resource
-    sources, solution, dataset = _sources(work)
+    sources, dataset = _sources(work, group)
     log_dir = work.settings.home / "log"
     positions = event_log.positions(log_dir)
     out.mkdir()
-    config = version.body.get("solutionConfig", {})
+    config = body.get("solutionConfig", {})
     threshold = config.get("eventValueThreshold")
     snapshot.build_snapshot(
         out / "snapshot",
         **sources,
-        events=event_log.read_group(log_dir, version.body["datasetGroupArn"], positions),
+        events=event_log.read_group(log_dir, group, positions),
         run=work.run.share(0.0, 0.3),
-        event_type=version.body.get("eventType"),
+        event_type=event_type,
         event_value_threshold=float(threshold) if threshold else None,
-        excluded_columns=_excluded(config, solution),
+        excluded_columns=excluded,
     )
     artifact.seal(out / "snapshot", {})
     data = open_snapshot(out / "snapshot")
@@ -59,8 +97,8 @@ def _train(work: Work, out: Path) -> Outcome:
         name: float(text) for name, text in config.get("featureTransformationParameters", {}).items()
     }
     data = featurize.without_outliers(data, percentiles)
-    _check_minimums(data, work, version.body.get("eventType"))
-    choice = choose(version.body, data, work.run.share(0.3, 0.5))
+    _check_minimums(data, work, event_type)
+    choice = choose(body, data, work.run.share(0.3, 0.5))
     metrics = measure(choice, data, work.run.share(0.5, 0.65))
     module = catalogue.load(choice.info)
     params = catalogue.parse_params(module, choice.hyperparameters)
@@ -71,37 +109,22 @@ def _train(work: Work, out: Path) -> Outcome:
     _write_last(out / "version.json", described)
     load(out)  # that it can be, and that the code it is served by is compiled
     hours = math.ceil((work.clock.now() - started) / 3.6) / 1000  # in thousandths, begun ones count
-    trained: dict[str, Any] = {"trainingHours": hours, "recipeArn": builtin_arn("recipe", choice.info.name)}
-    if choice.is_tuned:
-        trained["tunedHPOParams"] = {"algorithmHyperParameters": choice.hyperparameters}
-    internal = {
-        "dir": out.name,
-        "metrics": metrics,
-        "trained_on": {"parts": dataset.internal["parts"], "positions": positions},
-    }
-
-    def commit(tx: Transaction, resource: Resource, now: float) -> None:
-        versions.complete(tx, resource, now, trained=trained, internal=internal)
-
-    n_users, n_items = len(data.users.ids), len(data.items.ids)
     report = {
         "interactions": len(data.interactions.item),
-        "users": n_users,
-        "items": n_items,
+        "users": len(data.users.ids),
+        "items": len(data.items.ids),
         "metrics": metrics,
     }
-    return Outcome(commit, report)
+    trained_on = {"parts": dataset.internal["parts"], "positions": positions, "started_at": started}
+    return Trained(choice, metrics, trained_on, hours, report)
 
 
-def _sources(work: Work) -> tuple[dict[str, Any], Resource, Resource]:
-    """Return the snapshot's sources by dataset type, the solution, and the interactions dataset."""
+def _sources(work: Work, group: str) -> tuple[dict[str, Any], Resource]:
+    """Return the snapshot's sources by dataset type, and the interactions dataset."""
     sources: dict[str, Any] = {"interactions": None, "items": None, "users": None}
     interactions = None
     with work.records.read() as tx:
-        solution = tx.get(work.resource.parent or "")
-        if solution is None or solution.kind != SOLUTION.arn_kind:
-            raise JobFailure("The solution was deleted during the training.")
-        for dataset in tx.find(DATASET.arn_kind, parent=solution.parent):
+        for dataset in tx.find(DATASET.arn_kind, parent=group):
             member = dataset.body["datasetType"].lower()
             schema = tx.get(dataset.body["schemaArn"])
             if member not in sources or schema is None or not dataset.internal["parts"]:
@@ -114,7 +137,7 @@ def _sources(work: Work) -> tuple[dict[str, Any], Resource, Resource]:
     if interactions is None:
         least = work.settings.min_interactions
         raise JobFailure(f"Dataset has fewer than {least} interactions: nothing was imported yet.")
-    return sources, solution, interactions
+    return sources, interactions
 
 
 def _excluded(config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:

@@ -14,7 +14,9 @@ class RecipeInfo(NamedTuple):
 
     ``is_scored``: answers carry scores. ``explores``: new items are tried out; by campaign settings, or by
     itself (``explores_by_itself``). ``is_live``: events after the training count. ``tunes``: HPO has something
-    to choose.
+    to choose. ``domain``: of recommenders in dataset groups of that domain, not of solutions. ``event_type``: all
+    that is trained on; ``drops``: items the user has such events with are left out of answers; ``asks``: members a
+    request must have, None those of the type.
     """
 
     name: str
@@ -27,6 +29,18 @@ class RecipeInfo(NamedTuple):
     explores_by_itself: bool = False
     domain: str | None = None
     tunes: bool = True
+    event_type: str | None = None
+    drops: str | None = None
+    asks: tuple[str, ...] | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The members that a request for recommendations must have."""
+        if self.asks is not None:
+            return self.asks
+        if self.type == "RELATED_ITEMS":
+            return ("itemId",)
+        return ("userId",) if self.is_live else ()
 
     @property
     def percentiles(self) -> tuple[str, ...]:
@@ -39,7 +53,54 @@ class RecipeInfo(NamedTuple):
 _ENGINE = "Order of events, recent popularity, and metadata of items and users, mixed by weights chosen at training."
 _ALIAS = "The engine of aws-user-personalization under the name of a legacy recipe. " + _ENGINE
 
+_BOTH = ("userId", "itemId")
+
+
+def _of_domain(name: str, type_: str, description: str, **more: Any) -> RecipeInfo:
+    """Return a use case of a domain: without scores or hyperparameters, not live, unless ``more`` says so."""
+    domain = "ECOMMERCE" if name.startswith("aws-ecomm-") else "VIDEO_ON_DEMAND"
+    defaults: dict[str, Any] = {"is_live": False, "tunes": False, "domain": domain}
+    return RecipeInfo(name, type_, "JSON-percentile-filtering", description, False, **{**defaults, **more})
+
+
 RECIPES = (
+    _of_domain(
+        "aws-ecomm-customers-who-viewed-x-also-viewed",
+        "RELATED_ITEMS",
+        "Items that users who viewed the given one viewed too, but what the user has bought.",
+        event_type="View",
+        drops="Purchase",
+        asks=_BOTH,
+    ),
+    _of_domain(
+        "aws-ecomm-frequently-bought-together",
+        "RELATED_ITEMS",
+        "Items that are bought with the given one: in the same basket first.",
+        event_type="Purchase",
+    ),
+    _of_domain(
+        "aws-ecomm-popular-items-by-purchases",
+        "USER_PERSONALIZATION",
+        "The items that most users have bought.",
+        event_type="Purchase",
+        asks=("userId",),
+    ),
+    _of_domain(
+        "aws-ecomm-popular-items-by-views",
+        "USER_PERSONALIZATION",
+        "The items that most users have viewed.",
+        event_type="View",
+        asks=("userId",),
+    ),
+    _of_domain(
+        "aws-ecomm-recommended-for-you",
+        "USER_PERSONALIZATION",
+        "The items a user is likely to take next, but what the user has bought; new items tried out. "
+        + _ENGINE,
+        is_live=True,
+        explores=True,
+        drops="Purchase",
+    ),
     RecipeInfo("aws-hrnn", "USER_PERSONALIZATION", "JSON-percentile-filtering", _ALIAS),
     RecipeInfo("aws-hrnn-coldstart", "USER_PERSONALIZATION", "featurize_coldstart", _ALIAS, explores=True),
     RecipeInfo("aws-hrnn-metadata", "USER_PERSONALIZATION", "featurize_metadata", _ALIAS),
@@ -96,6 +157,42 @@ RECIPES = (
         explores=True,
         explores_by_itself=True,
         tunes=False,
+    ),
+    _of_domain(
+        "aws-vod-because-you-watched-x",
+        "RELATED_ITEMS",
+        "Videos that users who watched the given one watched too, but what the user has watched.",
+        event_type="Watch",
+        drops="Watch",
+        asks=_BOTH,
+    ),
+    _of_domain(
+        "aws-vod-more-like-x",
+        "RELATED_ITEMS",
+        "Videos like the given one, by shared users and metadata, but what the user has watched.",
+        drops="Watch",
+        asks=_BOTH,
+    ),
+    _of_domain(
+        "aws-vod-most-popular",
+        "USER_PERSONALIZATION",
+        "The videos that most users have watched.",
+        event_type="Watch",
+        asks=("userId",),
+    ),
+    _of_domain(
+        "aws-vod-top-picks",
+        "USER_PERSONALIZATION",
+        "The videos a user is likely to watch next, but what the user has watched; new ones tried out. "
+        + _ENGINE,
+        is_live=True,
+        explores=True,
+        drops="Watch",
+    ),
+    _of_domain(
+        "aws-vod-trending-now",
+        "USER_PERSONALIZATION",
+        "The videos whose popularity grows fastest, the same for everyone.",
     ),
 )
 _BY_NAME = {info.name: info for info in RECIPES}

@@ -5,11 +5,13 @@ from typing import NamedTuple
 from nextpick.data.filters.grammar import parse
 from nextpick.data.filters.resolve import resolve
 from nextpick.resources import lifecycle
-from nextpick.resources.kinds import CAMPAIGN, DATASET, EVENT_TRACKER, FILTER
+from nextpick.resources.kinds import CAMPAIGN, DATASET, EVENT_TRACKER, FILTER, RECOMMENDER
 from nextpick.serving.filtering import FilterView
 from nextpick.serving.versions import CampaignView
 from nextpick.serving.views import Group, ViewRef
 from nextpick.store.records import Records, Resource
+
+_CONFIGS = {CAMPAIGN.arn_kind: "campaignConfig", RECOMMENDER.arn_kind: "recommenderConfig"}
 
 _Key = tuple[str, str, str]
 
@@ -23,8 +25,8 @@ class _Content(NamedTuple):
 
 
 class Index:
-    """Campaigns and filters by (ARN, account, region), dataset groups by their ARN, and by (tracking id, account,
-    region)."""
+    """Campaigns, recommenders and filters by (ARN, account, region), dataset groups by their ARN, and by
+    (tracking id, account, region)."""
 
     def __init__(self, records: Records) -> None:
         self._records = records
@@ -32,7 +34,7 @@ class Index:
         self._filters: dict[tuple[str, int], FilterView] = {}
 
     def campaign(self, arn: str, account: str, region: str) -> CampaignView | None:
-        """Return a campaign that has something to serve."""
+        """Return a campaign or recommender that has something to serve."""
         return self._fresh().campaigns.get((arn, account, region))
 
     def tracked(self, tracking_id: str, account: str, region: str) -> str | None:
@@ -56,7 +58,7 @@ class Index:
         return self._fresh().groups.get(arn) or Group(arn, {}, {})
 
     def campaigns(self) -> list[CampaignView]:
-        """Return all campaigns that have something to serve, oldest first."""
+        """Return all campaigns, then all recommenders, that have something to serve, the oldest first."""
         return list(self._fresh().campaigns.values())
 
     def views(self) -> set[str]:
@@ -72,7 +74,11 @@ class Index:
 
     def _read(self, version: bytes) -> _Content:
         with self._records.read() as tx:
-            campaigns = tx.find(CAMPAIGN.arn_kind, status=(lifecycle.ACTIVE,))
+            campaigns = [
+                found
+                for kind in (CAMPAIGN, RECOMMENDER)
+                for found in tx.find(kind.arn_kind, status=(lifecycle.ACTIVE,))
+            ]
             trackers = tx.find(EVENT_TRACKER.arn_kind, status=(lifecycle.ACTIVE,))
             filters = tx.find(FILTER.arn_kind, status=(lifecycle.ACTIVE,))
             datasets = tx.find(DATASET.arn_kind)
@@ -84,7 +90,7 @@ class Index:
                 serving["group"],
                 serving["dir"],
                 serving["recipe"],
-                campaign.body.get("campaignConfig", {}),
+                campaign.body.get(_CONFIGS[campaign.kind], {}),
                 campaign.created_at,
             )
         tracked = {(t.body["trackingId"], t.account, t.region): t.body["datasetGroupArn"] for t in trackers}

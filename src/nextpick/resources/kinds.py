@@ -48,6 +48,7 @@ EVENT_TRACKER = Kind("event-tracker", "EventTracker", "datasetGroupArn")
 SOLUTION = Kind("solution", "Solution", "datasetGroupArn")
 SOLUTION_VERSION = Kind("solution-version", "SolutionVersion", "solutionArn", is_deletable=False)
 CAMPAIGN = Kind("campaign", "Campaign", "solutionArn")
+RECOMMENDER = Kind("recommender", "Recommender", "datasetGroupArn")
 FILTER = Kind("filter", "Filter", "datasetGroupArn")
 BATCH_INFERENCE_JOB = Kind(
     "batch-inference-job", "BatchInferenceJob", "solutionVersionArn", named_by="jobName", is_deletable=False
@@ -67,6 +68,7 @@ KINDS = {
         SOLUTION,
         SOLUTION_VERSION,
         CAMPAIGN,
+        RECOMMENDER,
         FILTER,
         BATCH_INFERENCE_JOB,
         BATCH_SEGMENT_JOB,

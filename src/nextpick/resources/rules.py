@@ -4,7 +4,7 @@ Sources: developer guide, "Endpoints and quotas" and the Delete operations.
 """
 
 from nextpick.errors import LimitExceeded, ResourceInUse
-from nextpick.resources import lifecycle
+from nextpick.resources import lifecycle, updates
 from nextpick.resources.kinds import (
     BATCH_INFERENCE_JOB,
     BATCH_SEGMENT_JOB,
@@ -14,6 +14,7 @@ from nextpick.resources.kinds import (
     DATASET_IMPORT_JOB,
     EVENT_TRACKER,
     FILTER,
+    RECOMMENDER,
     SCHEMA,
     SOLUTION,
     SOLUTION_VERSION,
@@ -22,7 +23,7 @@ from nextpick.resources.kinds import (
 from nextpick.store.records import Resource, Transaction
 
 _PER_REGION = {SCHEMA: 500, DATASET_GROUP: 5}
-_PER_GROUP = {SOLUTION: 10, FILTER: 30}
+_PER_GROUP = {SOLUTION: 10, RECOMMENDER: 5, FILTER: 30}
 _ACTIVE_CAMPAIGNS = 5
 _RUNNING = {DATASET_IMPORT_JOB: 5, SOLUTION_VERSION: 20, BATCH_INFERENCE_JOB: 5, BATCH_SEGMENT_JOB: 5}
 _IN_PROGRESS = (lifecycle.CREATE_PENDING, lifecycle.CREATE_IN_PROGRESS)
@@ -59,9 +60,8 @@ def delete(tx: Transaction, resource: Resource, now: float) -> None:
     """Delete a resource and what goes with it; raises ResourceInUse naming what stands in the way."""
     if resource.status in lifecycle.UNSETTLED:
         raise ResourceInUse(f"{resource.arn} is {resource.status}; it can be deleted when that has ended.")
-    update = resource.body.get("latestCampaignUpdate", {})
-    if update.get("status") in lifecycle.UNSETTLED:
-        raise ResourceInUse(f"{resource.arn} has an update that is {update['status']}.")
+    if updates.is_running(resource):
+        raise ResourceInUse(f"{resource.arn} has an update that has not ended.")
     blocker = _blocker(tx, resource)
     if blocker is not None:
         state = f", which is {blocker.status}" if blocker.status in lifecycle.UNSETTLED else ""

@@ -44,7 +44,7 @@ def create_version(
         _check_update(tx, solution)
     elif training_mode != "FULL":
         raise InvalidInput(f"trainingMode {training_mode} cannot be requested; FULL or UPDATE can.")
-    if interactions_dataset(tx, solution) is None:
+    if interactions_dataset(tx, solution.parent) is None:
         raise InvalidInput(
             f"{solution.parent} has no Interactions dataset; create one and import data first."
         )
@@ -82,9 +82,9 @@ def _check_update(tx: Transaction, solution: Resource) -> None:
         raise InvalidInput(f"{solution.arn} has no ACTIVE version trained with trainingMode FULL to update.")
 
 
-def interactions_dataset(tx: Transaction, solution: Resource) -> Resource | None:
-    """Return the interactions dataset a solution trains on."""
-    datasets = tx.find(DATASET.arn_kind, parent=solution.parent)
+def interactions_dataset(tx: Transaction, group: str | None) -> Resource | None:
+    """Return the interactions dataset of a dataset group."""
+    datasets = tx.find(DATASET.arn_kind, parent=group)
     return next((d for d in datasets if d.body["datasetType"] == "INTERACTIONS"), None)
 
 

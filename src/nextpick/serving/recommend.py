@@ -65,13 +65,12 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
         raise InvalidInput(
             f"{campaign.arn} serves {info.name}, which ranks a list; call GetPersonalizedRanking."
         )
+    for member, given in (("userId", wish.user), ("itemId", wish.item)):
+        if given is None and member in info.needs:
+            raise InvalidInput(f"{member} is required: {campaign.arn} serves {info.name}.")
     if info.type == "RELATED_ITEMS":
-        if wish.item is None:
-            raise InvalidInput(f"itemId is required: {campaign.arn} serves {info.name}.")
-        query = Query(-1, _NO_HISTORY, version.data.items.ids.row(wish.item))
+        query = Query(-1, _NO_HISTORY, version.data.items.ids.row(wish.item or ""))
     else:
-        if wish.user is None and info.is_live:
-            raise InvalidInput(f"userId is required: {campaign.arn} serves {info.name}.")
         query = ask(asker, campaign, version, wish.user or "")
     scores = version.module.score(version.state, [query])[0]
     if wish.promotion is not None:
