@@ -2,6 +2,7 @@
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
 from nextpick.errors import InvalidInput
+from nextpick.recipes import catalogue
 from nextpick.resources import campaigns, lifecycle, rules, versions
 from nextpick.resources.kinds import CAMPAIGN, SOLUTION
 from nextpick.store.records import Resource, Transaction
@@ -13,6 +14,9 @@ def create_campaign(ctx: Context, request: Request) -> Answer:
     with ctx.records.write() as tx:
         version = versions.resolve(tx, request["solutionVersionArn"], **ctx.owner)
         lifecycle.require_active(version, "a campaign")
+        info = catalogue.find(version.body["recipeArn"].rpartition("/")[2])
+        if info is not None and info.type == "USER_SEGMENTATION":
+            raise InvalidInput(f"{version.arn} is of {info.name}, which is for batch segment jobs.")
         solution = lifecycle.get(tx, SOLUTION, version.parent or "", **ctx.owner)
         if ctx.settings.count_quotas:
             rules.check_campaign_quota(tx, solution)

@@ -105,8 +105,9 @@ def _check_config(config: dict[str, Any], info: RecipeInfo) -> None:
     _refuse_unavailable(config)
     _refuse_domain(info)
     module = catalogue.load(info)
-    catalogue.parse_params(module, config.get("algorithmHyperParameters", {}))
-    featurize.parse(config.get("featureTransformationParameters", {}), info.percentiles, info.name)
+    features = config.get("featureTransformationParameters", {})
+    catalogue.parse_params(module, config.get("algorithmHyperParameters", {}), features)
+    featurize.parse(features, info.percentiles, info.name, catalogue.features_of(module))
     _check_ranges(module, config.get("hpoConfig", {}))
     threshold = config.get("eventValueThreshold")
     if threshold is not None:

@@ -15,12 +15,19 @@ USERS = ("min_user_history_length_percentile", "max_user_history_length_percenti
 ITEMS = ("min_item_interaction_count_percentile", "max_item_interaction_count_percentile")
 
 
-def parse(given: Mapping[str, str], known: tuple[str, ...], recipe: str) -> dict[str, float]:
-    """Return the percentiles asked for, from 0 to 1. Raises InvalidInput naming the parameter that is wrong."""
+def parse(
+    given: Mapping[str, str], known: tuple[str, ...], recipe: str, others: tuple[str, ...] = ()
+) -> dict[str, float]:
+    """Return the percentiles asked for, from 0 to 1. Raises InvalidInput naming the parameter that is wrong.
+
+    known: the percentiles the recipe takes;  others: parameters of the recipe that are no percentiles.
+    """
     values = {}
     for name, text in given.items():
+        if name in others:
+            continue
         if name not in known:
-            has = ", ".join(known) or "none"
+            has = ", ".join((*known, *others)) or "none"
             raise InvalidInput(f"{recipe} has no featureTransformationParameter {name}; it has {has}.")
         try:
             values[name] = float(text)

@@ -122,9 +122,21 @@ def _allowed(work: Work, campaign: CampaignView, version: Version, tails: Tails)
     group = index.group(campaign.group)
     views = Views(datasets_dir(work.settings.home), tails, index.views)
     filtering = Filtering(views, tails, lambda: {version.name})
-    types = filter.filter.datasets | {"ITEMS"}
+    segments = version.info.type == "USER_SEGMENTATION"
+    types = filter.filter.datasets | {"USERS" if segments else "ITEMS"}
     views.load(group, types)
     filtering.match(version, group, types)
+
+    if segments:  # neither user nor item: lines with the same values share a mask
+        kept: dict[tuple, Any] = {}
+
+        def allowed_users(values: dict[str, str], user: str | None, item: str | None) -> Any:
+            key = tuple(sorted(values.items()))
+            if key not in kept:
+                kept[key] = filtering.allowed_users(version, group, Asked(filter, values, user, item))
+            return kept[key]
+
+        return allowed_users
 
     def allowed(values: dict[str, str], user: str | None, item: str | None) -> Any:
         return filtering.allowed(version, group, Asked(filter, values, user, item))

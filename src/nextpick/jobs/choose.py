@@ -12,7 +12,7 @@ import numpy as np
 from nextpick.data.dataset import Data
 from nextpick.data.run import Run
 from nextpick.jobs.work import JobFailure
-from nextpick.recipes import catalogue, evaluate
+from nextpick.recipes import catalogue, evaluate, segments
 from nextpick.recipes.catalogue import RecipeInfo
 
 _AUTO_ML_RECIPES = ("aws-user-personalization", "aws-popularity-count")
@@ -22,11 +22,13 @@ MOST_TRIALS = 40
 
 
 class Choice(NamedTuple):
-    """A recipe, its hyperparameters as the API writes them, and whether HPO has chosen them."""
+    """A recipe, its hyperparameters as the API writes them, whether HPO has chosen them, and the
+    featureTransformationParameters."""
 
     info: RecipeInfo
     hyperparameters: dict[str, str]
     is_tuned: bool = False
+    features: dict[str, str] = {}  # noqa: RUF012
 
 
 def choose(body: dict[str, Any], data: Data, run: Run) -> Choice:
@@ -38,13 +40,18 @@ def choose(body: dict[str, Any], data: Data, run: Run) -> Choice:
     info = _find(body["recipeArn"].rpartition("/")[2])
     if body.get("performHPO"):
         return _best_hyperparameters(info, given, config.get("hpoConfig", {}), data, run)
-    return Choice(info, given)
+    return Choice(info, given, features=config.get("featureTransformationParameters", {}))
 
 
 def measure(choice: Choice, data: Data, run: Run) -> dict[str, float]:
     """Return the hold-out metrics of a choice."""
     module = catalogue.load(choice.info)
-    return evaluate.evaluate(module, catalogue.parse_params(module, choice.hyperparameters), data, run)
+    params = catalogue.parse_params(module, choice.hyperparameters, choice.features)
+    if choice.info.type == "USER_SEGMENTATION":
+        return segments.evaluate(module, params, data, run)
+    if hasattr(module, "evaluate"):
+        return module.evaluate(params, data, run)
+    return evaluate.evaluate(module, params, data, run)
 
 
 def _best_recipe(config: dict[str, Any], data: Data, run: Run) -> Choice:

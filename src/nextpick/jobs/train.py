@@ -93,15 +93,14 @@ def train(
     )
     artifact.seal(out / "snapshot", {})
     data = open_snapshot(out / "snapshot")
-    percentiles = {
-        name: float(text) for name, text in config.get("featureTransformationParameters", {}).items()
-    }
+    features = config.get("featureTransformationParameters", {})
+    percentiles = {name: float(text) for name, text in features.items() if name.endswith("_percentile")}
     data = featurize.without_outliers(data, percentiles)
     _check_minimums(data, work, event_type)
     choice = choose(body, data, work.run.share(0.3, 0.5))
     metrics = measure(choice, data, work.run.share(0.5, 0.65))
     module = catalogue.load(choice.info)
-    params = catalogue.parse_params(module, choice.hyperparameters)
+    params = catalogue.parse_params(module, choice.hyperparameters, features)
     state = module.fit(data, params, work.run.share(0.65, 0.95))
     work.run.progress(0.95, "writing the version")
     artifact.save(out / "model", state, {"recipe": choice.info.name})

@@ -44,7 +44,9 @@ class RecipeInfo(NamedTuple):
 
     @property
     def percentiles(self) -> tuple[str, ...]:
-        """The featureTransformationParameters that the recipe takes."""
+        """The featureTransformationParameters that leave out users or items."""
+        if self.type in ("POPULAR_ITEMS", "USER_SEGMENTATION"):
+            return ()
         return (
             (*featurize.USERS, *featurize.ITEMS) if self.feature_transformation == "sims" else featurize.USERS
         )
@@ -105,6 +107,22 @@ RECIPES = (
     RecipeInfo("aws-hrnn-coldstart", "USER_PERSONALIZATION", "featurize_coldstart", _ALIAS, explores=True),
     RecipeInfo("aws-hrnn-metadata", "USER_PERSONALIZATION", "featurize_metadata", _ALIAS),
     RecipeInfo(
+        "aws-item-affinity",
+        "USER_SEGMENTATION",
+        "item-affinity",
+        "The users most drawn to an item, for segment jobs.",
+        is_scored=False,
+        is_live=False,
+    ),
+    RecipeInfo(
+        "aws-item-attribute-affinity",
+        "USER_SEGMENTATION",
+        "item-attribute-affinity",
+        "The users most drawn to items with some attributes, for segment jobs.",
+        is_scored=False,
+        is_live=False,
+    ),
+    RecipeInfo(
         "aws-personalized-ranking",
         "PERSONALIZED_RANKING",
         "JSON-percentile-filtering",
@@ -140,6 +158,15 @@ RECIPES = (
         "Items that share users with the given one (item-to-item cosine).",
         is_scored=False,
         is_live=False,
+    ),
+    RecipeInfo(
+        "aws-trending-now",
+        "POPULAR_ITEMS",
+        "JSON-percentile-filtering",
+        "The items whose popularity grows fastest, the same for everyone.",
+        is_scored=False,
+        is_live=False,
+        tunes=False,
     ),
     RecipeInfo(
         "aws-user-personalization",
@@ -210,15 +237,22 @@ def load(info: RecipeInfo) -> ModuleType:
 
 def default_params(info: RecipeInfo) -> dict[str, str]:
     """Return a recipe's hyperparameters as the API writes them: strings."""
-    return {field.name: _text(field.default) for field in fields(load(info).Params)}
+    params = fields(load(info).Params)
+    return {field.name: _text(field.default) for field in params if not field.metadata["choices"]}
 
 
-def parse_params(module: ModuleType, given: dict[str, str]) -> Any:
+def features_of(module: ModuleType) -> tuple[str, ...]:
+    """Return the featureTransformationParameters that are the recipe's own."""
+    return tuple(field.name for field in fields(module.Params) if field.metadata["choices"])
+
+
+def parse_params(module: ModuleType, given: dict[str, str], features: dict[str, str] | None = None) -> Any:
     """Return the recipe's Params. Raises InvalidInput naming a parameter that is unknown, or out of its range.
 
-    Names may carry the prefix that Personalize echoes them with (``training.bptt``).
+    Names may carry the prefix that Personalize echoes them with (``training.bptt``). ``features``: the
+    featureTransformationParameters, of which only the recipe's own are read.
     """
-    known = {field.name: field for field in fields(module.Params)}
+    known = {field.name: field for field in fields(module.Params) if not field.metadata["choices"]}
     values = {}
     for full_name, text in given.items():
         name = full_name.rpartition(".")[2]
@@ -226,6 +260,12 @@ def parse_params(module: ModuleType, given: dict[str, str]) -> Any:
             has = ", ".join(known) or "none"
             raise InvalidInput(f"{module.NAME} has no hyperparameter {full_name}; it has {has}.")
         values[name] = _parse(full_name, text, known[name].default, known[name].metadata)
+    for field in fields(module.Params):
+        choices, text = field.metadata["choices"], (features or {}).get(field.name)
+        if choices and text is not None:
+            if text not in choices:
+                raise InvalidInput(f"{field.name} is {text!r}; it must be one of {', '.join(choices)}.")
+            values[field.name] = text
     return module.Params(**values)
 
 

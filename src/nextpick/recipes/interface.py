@@ -1,11 +1,16 @@
-"""What a recipe is: a module with ``Params``, ``fit`` and ``score``.
+"""What a recipe is: a module with ``Params``, ``fit`` and ``score``, or ``rank_users`` where users are segmented.
 
     fit(data: Data, params: Params, run: Run) -> State
     score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray
+    rank_users(state: State, items: np.ndarray) -> np.ndarray
+    targets(data: Data) -> Sequence[np.ndarray]
+    evaluate(params: Params, data: Data, run: Run) -> dict[str, float]
 
 ``score`` returns float32 [n_queries, n_items], or [n_queries, len(items)] for the given rows of items (int32);
 higher is better. A state is arrays by name and nothing else; every state holds ``item_count`` int64 [n_items],
-the interactions of each item.
+the interactions of each item. ``rank_users`` returns float32 [n_users], each user's affinity to some items (rows,
+int32 [m]), and ``targets`` what is asked about when that is measured. A recipe whose metrics are not those of
+``evaluate.py`` has an ``evaluate`` of its own.
 """
 
 from dataclasses import field
@@ -27,4 +32,13 @@ class Query(NamedTuple):
 
 def tunable(default: Any, low: Any = None, high: Any = None, help: str = "", *, hpo: bool = False) -> Any:
     """Return a field of ``Params``: the default, the range it must lie in, and whether HPO may choose it."""
-    return field(default=default, metadata={"low": low, "high": high, "help": help, "hpo": hpo})
+    return field(
+        default=default, metadata={"low": low, "high": high, "help": help, "hpo": hpo, "choices": None}
+    )
+
+
+def feature(default: str, choices: tuple[str, ...], help: str) -> Any:
+    """Return a field of ``Params`` that is one of ``choices`` and comes from featureTransformationParameters."""
+    return field(
+        default=default, metadata={"low": None, "high": None, "help": help, "hpo": False, "choices": choices}
+    )

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from nextpick.data.dataset import Data
 from nextpick.data.filters.grammar import parse
+from nextpick.data.filters.resolve import number
 from nextpick.errors import InvalidInput
 from nextpick.models.topk import top_k
 from nextpick.serving import recommend
@@ -68,14 +70,39 @@ class Segment(NamedTuple):
         allowed = self.allowed(_values(asked), None, None)
         if self.version.info.name == "aws-item-affinity":
             item = _id(asked, "itemId", is_needed=True) or ""
-            query: Any = self.version.data.items.ids.row(item)
-            if query < 0:
+            items = np.array([self.version.data.items.ids.row(item)], np.int32)
+            if items[0] < 0:
                 raise InvalidInput(f"The item {item} was not there when the version was trained.")
         else:
-            query = attributes(asked.get("itemAttributes"))
-        scores = self.version.module.rank_users(self.version.state, query)
+            items = items_with(self.version.data, attributes(asked.get("itemAttributes")))
+        scores = self.version.module.rank_users(self.version.state, items)
         users = top_k(scores, self.k, np.ones(len(scores), bool) if allowed is None else allowed)
-        return self.version.data.users.ids.ids(users[scores[users] > 0])
+        return self.version.data.users.ids.ids(users)
+
+
+def items_with(data: Data, pairs: list[tuple[str, str]]) -> np.ndarray:
+    """Return the rows of the items that have all of some (column, value) pairs, int32.
+
+    Raises InvalidInput naming a column that was not trained on, or what no item has.
+    """
+    columns = {column.name.upper(): column for column in data.items.columns}
+    held = np.ones(len(data.items.ids), bool)
+    for name, value in pairs:
+        column = columns.get(name)
+        if column is None:
+            raise InvalidInput(f"The items were trained without a column {name}.")
+        has = np.zeros(len(held), bool)
+        if column.numbers is not None:
+            known = number(value)
+            has = column.numbers == np.float32(np.nan if known is None else known)
+        elif value in column.values and column.offsets is not None and column.codes is not None:
+            row_of = np.repeat(np.arange(len(held)), np.diff(column.offsets))
+            has[row_of[column.codes == column.values.index(value)]] = True
+        held &= has
+    if not held.any():
+        told = " AND ".join(f"{name} = {value}" for name, value in pairs)
+        raise InvalidInput(f"No item has {told}.")
+    return np.flatnonzero(held).astype(np.int32)
 
 
 def attributes(text: Any) -> list[tuple[str, str]]:

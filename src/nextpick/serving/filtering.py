@@ -102,7 +102,23 @@ class Filtering:
             for expression in bind(filter, asked.values, columns, item)
             if not expression.when or self._user_meets(version, group, expression.when, asked.user or "")
         ]
-        return self._combine(version, group, active, asked.user or "")
+        space = self._space(version, group, "ITEMS")
+        rows = self._history(version, group, asked.user or "").rows if _has_events(active) else _no_rows
+        return _combine(space, self._changed(group, "ITEMS"), active, rows)
+
+    def allowed_users(self, version: Version, group: Group, asked: Asked) -> np.ndarray | None:
+        """Return which users the filter lets through, bool [n_users], not to be written; None means all.
+
+        The views it needs must be mapped. Raises InvalidInput as ``allowed`` does.
+        """
+        filter = asked.filter.filter
+        if filter.subject != "USERID":
+            raise InvalidInput(f"{asked.filter.arn} is a filter about {filter.subject}, not about UserID.")
+        active = list(bind(filter, asked.values, asked.filter.columns))
+        space = self._space(version, group, "USERS")
+        return _combine(
+            space, self._changed(group, "USERS"), active, lambda e: self._users_with(version, group, e)
+        )
 
     def columns(self, group: Group, type_: str) -> Mapping[str, ViewColumn]:
         """Return the columns of a dataset's mapped view by name in upper case."""
@@ -112,34 +128,6 @@ class Filtering:
     def record(self, version: Version, group: Group, type_: str, id: str) -> Record:
         """Return what is known of an item or user: nothing, {}, where it has no record."""
         return self._space(version, group, type_).record(id, self._changed(group, type_))
-
-    def _combine(
-        self, version: Version, group: Group, active: list[Expression], user: str
-    ) -> np.ndarray | None:
-        still = [e for e in active if e.dataset not in EVENTS]
-        live = [e for e in active if e.dataset in EVENTS]
-        space, changes = self._space(version, group, "ITEMS"), self._changed(group, "ITEMS")
-        includes = tuple(e for e in still if e.includes)
-        excludes = tuple(e for e in still if not e.includes)
-        if not live:
-            return space.mask(includes or None, excludes, changes)
-        history = self._history(version, group, user)
-        included = [history.rows(e) for e in live if e.includes]
-        if included:
-            base = space.mask(includes, (), changes) if includes else None
-            mask = np.zeros(len(space.ids), bool) if base is None else base.copy()
-            for rows in included:
-                mask[rows] = True
-            without = space.mask(None, excludes, changes)
-            if without is not None:
-                mask &= without
-        else:
-            base = space.mask(includes or None, excludes, changes)
-            mask = np.ones(len(space.ids), bool) if base is None else base.copy()
-        for expression in live:
-            if not expression.includes:
-                mask[history.rows(expression)] = False
-        return mask
 
     def _user_meets(self, version: Version, group: Group, when: tuple[Condition, ...], user: str) -> bool:
         record = self.record(version, group, "USERS", user)
@@ -169,6 +157,22 @@ class Filtering:
             self._forget(version.name)
         return kept[1]
 
+    def _users_with(self, version: Version, group: Group, expression: Expression) -> np.ndarray:
+        """Return the rows of the users whom a bound expression about events is about; those of the log included."""
+        data, positions = self._views.events(group, "INTERACTIONS")
+        types: dict[str, list[int]] = {}
+        for user, event in self._tails.events(group.arn, positions):
+            types.setdefault(event.type.casefold(), []).append(version.data.users.ids.row(user))
+        by_type = {name: np.array(rows, np.int32) for name, rows in types.items()}
+        if data is not None:
+            events = data.interactions
+            rows = data.users.ids.rows_in(version.data.users.ids)
+            user_of = np.repeat(rows, np.diff(events.offsets))
+            for code, type_ in enumerate(events.event_types):
+                name, found = type_.casefold(), np.unique(user_of[events.event_type == code])
+                by_type[name] = np.concatenate((by_type[name], found)) if name in by_type else found
+        return _History({name: held[held >= 0] for name, held in by_type.items()}).rows(expression)
+
     def _kept_path(self, version: Version, type_: str) -> str:
         kept = self._event_rows if type_ in EVENTS else self._spaces
         return kept[version.name, type_][0]
@@ -189,8 +193,47 @@ class Filtering:
         return _history(data, rows, version.data.items.ids, self._tails, positions, group.arn, user)
 
 
+def _has_events(expressions: list[Expression]) -> bool:
+    return any(e.dataset in EVENTS for e in expressions)
+
+
+def _no_rows(expression: Expression) -> np.ndarray:
+    return np.zeros(0, np.int32)
+
+
+def _combine(
+    space: Space,
+    changes: Changes,
+    active: list[Expression],
+    rows: Callable[[Expression], np.ndarray],
+) -> np.ndarray | None:
+    """Return the mask of bound expressions; ``rows`` returns what one about events is about."""
+    still = [e for e in active if e.dataset not in EVENTS]
+    live = [e for e in active if e.dataset in EVENTS]
+    includes = tuple(e for e in still if e.includes)
+    excludes = tuple(e for e in still if not e.includes)
+    if not live:
+        return space.mask(includes or None, excludes, changes)
+    included = [rows(e) for e in live if e.includes]
+    if included:
+        base = space.mask(includes, (), changes) if includes else None
+        mask = np.zeros(len(space.ids), bool) if base is None else base.copy()
+        for found in included:
+            mask[found] = True
+        without = space.mask(None, excludes, changes)
+        if without is not None:
+            mask &= without
+    else:
+        base = space.mask(includes or None, excludes, changes)
+        mask = np.ones(len(space.ids), bool) if base is None else base.copy()
+    for expression in live:
+        if not expression.includes:
+            mask[rows(expression)] = False
+    return mask
+
+
 class _History(NamedTuple):
-    """A user's newest events: rows of items int32 by the event's type in lower case, newest last."""
+    """Events: rows of items (or users) int32 by the event's type in lower case."""
 
     by_type: Mapping[str, np.ndarray]
 

@@ -1,6 +1,6 @@
 """Live tails: the events that a version's snapshot has not folded in, by user, from every worker's log file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from nextpick.store.log import EventRow
@@ -75,6 +75,14 @@ class Tails:
         newer = [event for event in events if event.seq > positions.get(event.file, 0)]
         newer.sort(key=lambda event: event.time)
         return newer
+
+    def events(self, group: str, positions: Positions) -> Iterator[tuple[str, Event]]:
+        """Yield (user or session, event) of every event of a group after ``positions``."""
+        if self._reader.changed():
+            self._read()
+        for (of, user), events in self._events.items():
+            if of == group:
+                yield from ((user, e) for e in events if e.seq > positions.get(e.file, 0))
 
     def _restart(self, floor: Positions) -> None:
         self._floor, self._since, self._events = floor, dict(floor), {}

@@ -69,7 +69,8 @@ def load(directory: Path) -> Version:
     state, _ = artifact.load(directory / "model")
     data = open_snapshot(directory / "snapshot")
     module = catalogue.load(info)
-    _warm(module, state)
+    if info.type != "USER_SEGMENTATION":
+        _warm(module, state)
     cid = blake2b(directory.name.encode(), digest_size=3).hexdigest()
     young = explore.Young(data, state["item_count"])
     return Version(directory.name, cid, info, module, state, data, described["log_positions"], young)

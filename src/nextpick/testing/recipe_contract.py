@@ -1,6 +1,6 @@
 """What every recipe must keep, as checks that raise AssertionError: run them over a recipe of your own.
 
-for check in recipe_contract.CHECKS:
+for check in recipe_contract.CHECKS:  # SEGMENT_CHECKS, where it segments users
     check(catalogue.find("my-recipe"))
 """
 
@@ -157,6 +157,24 @@ def _raised(kind: type[Exception], function: Callable[[], object]) -> Exception:
         return error
     raise AssertionError(f"no {kind.__name__} was raised")
 
+
+def ranks_users_by_items(info: RecipeInfo) -> None:
+    """A recipe for segments gives every user a finite affinity to any items."""
+    data = made_data()
+    module, state = catalogue.load(info), fitted(info, data)
+    for items in module.targets(data):
+        affinity = module.rank_users(state, items)
+        assert affinity.dtype == np.float32
+        assert affinity.shape == (len(data.users.ids),)
+        assert np.isfinite(affinity).all()
+
+
+SEGMENT_CHECKS: tuple[Callable[[RecipeInfo], None], ...] = (
+    ranks_users_by_items,
+    counts_the_interactions_of_each_item,
+    reports_progress_and_stops,
+    refuses_hyperparameters_by_name,
+)
 
 CHECKS: tuple[Callable[[RecipeInfo], None], ...] = (
     scores_every_item_of_the_catalogue,
