@@ -18,6 +18,7 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     schema,
     solution,
     solution_version,
+    tag,
     uniform,
 )
 from nextpick.api.authorize import guarded

@@ -16,6 +16,7 @@ class Kind(NamedTuple):
     named_by: str = "name"
     is_deletable: bool = True
     has_status: bool = True
+    is_taggable: bool = True
 
     @property
     def member(self) -> str:
@@ -38,7 +39,7 @@ class Kind(NamedTuple):
         return self.arn_kind.replace("-", " ")
 
 
-SCHEMA = Kind("schema", "Schema", has_status=False)
+SCHEMA = Kind("schema", "Schema", has_status=False, is_taggable=False)
 DATASET_GROUP = Kind("dataset-group", "DatasetGroup")
 DATASET = Kind("dataset", "Dataset", "datasetGroupArn")
 DATASET_IMPORT_JOB = Kind(
@@ -48,6 +49,7 @@ EVENT_TRACKER = Kind("event-tracker", "EventTracker", "datasetGroupArn")
 SOLUTION = Kind("solution", "Solution", "datasetGroupArn")
 SOLUTION_VERSION = Kind("solution-version", "SolutionVersion", "solutionArn", is_deletable=False)
 CAMPAIGN = Kind("campaign", "Campaign", "solutionArn")
+METRIC_ATTRIBUTION = Kind("metric-attribution", "MetricAttribution", "datasetGroupArn", is_taggable=False)
 
 KINDS = {
     kind.arn_kind: kind
@@ -60,5 +62,6 @@ KINDS = {
         SOLUTION,
         SOLUTION_VERSION,
         CAMPAIGN,
+        METRIC_ATTRIBUTION,
     )
 }
