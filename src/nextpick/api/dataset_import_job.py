@@ -15,7 +15,7 @@ def create_dataset_import_job(ctx: Context, request: Request) -> Answer:
         dataset = lifecycle.get(tx, DATASET, request["datasetArn"], **ctx.owner)
         lifecycle.require_active(dataset, "an import")
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, DATASET_IMPORT_JOB, **ctx.owner)
+            rules.check_quota(tx, DATASET_IMPORT_JOB, **ctx.owner, name=request["jobName"])
         datasets.check_import_mode(tx, dataset, mode)
         job = lifecycle.create(
             tx,
