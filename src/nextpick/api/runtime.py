@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from nextpick.errors import InvalidInput, ResourceNotFound
-from nextpick.names import request_id
+from nextpick.names import campaign_id, request_id
 from nextpick.serving import recommend
 from nextpick.serving.recommend import DEFAULT_RESULTS, MOST_RESULTS, Asker
 from nextpick.serving.service import Serving
@@ -52,7 +52,7 @@ def _recommendations(
 ) -> bytes:
     k = request.numResults or DEFAULT_RESULTS
     items = recommend.recommend(asker, campaign, version, request.userId, request.itemId, k)
-    return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
+    return _encode({"itemList": items, "recommendationId": _recommendation_id(campaign)})
 
 
 def _get_personalized_ranking(
@@ -69,7 +69,7 @@ def _ranking(
     asker: Asker, campaign: CampaignView, version: Version, request: GetPersonalizedRanking
 ) -> bytes:
     items = recommend.rank(asker, campaign, version, request.userId, request.inputList)
-    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
+    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
 
 
 def _answer(
@@ -100,5 +100,5 @@ def _refuse_unavailable(request: Any) -> None:
             raise InvalidInput(f"{member} is not available in this nextpick; leave it out.")
 
 
-def _recommendation_id(version: Version) -> str:
-    return f"RID-{request_id()[11:]}-CID-{version.cid}"
+def _recommendation_id(campaign: CampaignView) -> str:
+    return f"RID-{request_id()[11:]}-CID-{campaign_id(campaign.arn)}"

@@ -12,6 +12,7 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     dataset_import_job,
     event_tracker,
     events,
+    metric_attribution,
     own,
     recipe,
     runtime,

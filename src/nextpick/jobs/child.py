@@ -24,7 +24,7 @@ from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
 from nextpick.telemetry import configure_logging
 
-_MODULES = {"import": "import_data", "train": "train", "deploy": "deploy"}
+_MODULES = {"import": "import_data", "train": "train", "deploy": "deploy", "attribute": "attribute"}
 _REPORT_EVERY_S = 0.25
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from nextpick.store.records import Job, Records, Resource, Transaction
 
 Commit = Callable[[Transaction, Resource, float], None]
 
-_LIVE = ("RUNNING", "STOPPING")
+LIVE = ("RUNNING", "STOPPING")
 
 
 class Fenced(Exception):
@@ -84,7 +84,7 @@ def release(records: Records, job: Job, now: float, why: str, attempts: int) -> 
     has had its ``attempts``."""
     with records.write() as tx:
         held = tx.get_job(job.id)
-        if held is None or held.fence != job.fence or held.state not in _LIVE:
+        if held is None or held.fence != job.fence or held.state not in LIVE:
             return
         resource = tx.get(held.arn)
         if held.state == "STOPPING" and resource is not None:
@@ -104,7 +104,7 @@ def release(records: Records, job: Job, now: float, why: str, attempts: int) -> 
 def recover(records: Records, now: float, attempts: int) -> None:
     """After a start: no job of an earlier server is still running; release them all."""
     with records.read() as tx:
-        orphans = tx.find_jobs(states=_LIVE)
+        orphans = tx.find_jobs(states=LIVE)
     for job in orphans:
         release(records, job, now, "the server stopped", attempts)
 
@@ -123,7 +123,7 @@ def ask_to_stop(tx: Transaction, job: Job, now: float) -> None:
 
 def _held(tx: Transaction, job: Job) -> Job:
     held = tx.get_job(job.id)
-    if held is None or held.fence != job.fence or held.state not in _LIVE:
+    if held is None or held.fence != job.fence or held.state not in LIVE:
         raise Fenced(f"job {job.id} is not held with fence {job.fence}")
     return held
 
@@ -140,7 +140,7 @@ def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
     if resource is not None and resource.deleted_at is None:
         if resource.kind == CAMPAIGN.arn_kind:
             campaigns.fail(tx, resource, now, reason)
-        else:
+        elif resource.status in lifecycle.UNSETTLED:
             lifecycle.move(tx, resource, lifecycle.CREATE_FAILED, now, reason)
     _end(tx, job, "FAILED", now, reason)
 
