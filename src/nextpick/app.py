@@ -24,7 +24,9 @@ from nextpick.settings import Settings
 from nextpick.store.buckets import Buckets
 from nextpick.store.keys import KeyFile
 from nextpick.store.log import LogReader, LogWriter
+from nextpick.store.rates import Rates
 from nextpick.store.records import Records
+from nextpick.store.usage import UsageCounter
 from nextpick.wire.asgi import ASGIApp
 from nextpick.wire.direct import invoke
 from nextpick.wire.dispatch import Call
@@ -50,7 +52,9 @@ class Engine:
         serving = Serving(index.campaign, index.group, versions, tails, self._writer, clock)
         with self.records.write() as tx:
             page_secret = tx.secret("pages", secrets.token_bytes(32))
-        services = Services(self.records, settings, clock, page_secret, clock.now())
+        self._usage = UsageCounter(home / "usage", worker, clock)
+        self._rates = Rates(home / "rates") if settings.rate_quotas else None
+        services = Services(self.records, settings, clock, page_secret, clock.now(), self._usage, self._rates)
         mounts: dict[str, ASGIApp] = {
             "/healthz": _plain(b"ok\n"),
             "/readyz": _plain(b"ready\n"),
@@ -81,6 +85,9 @@ class Engine:
         """Write what is queued for the log and close the stores."""
         if self._neighbours is not None:
             self._neighbours.close()
+        self._usage.close()
+        if self._rates is not None:
+            self._rates.close()
         self._writer.close()
         self._reader.close()
         self._audit.close()

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attribution_world import COUNT, FIELDS, PAGES, TOTAL, Market
 from botocore.exceptions import ClientError
 
-from attribution_world import COUNT, FIELDS, PAGES, TOTAL, Market
 from worlds import ROLE, Api
 
 

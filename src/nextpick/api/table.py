@@ -12,6 +12,7 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     dataset_import_job,
     event_tracker,
     events,
+    measured,
     metric_attribution,
     own,
     recipe,
@@ -24,6 +25,7 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
 )
 from nextpick.api.authorize import guarded
 from nextpick.api.context import HANDLERS, Context, Handler, Services
+from nextpick.api.metered import counted, throttled
 from nextpick.serving.service import Serving
 from nextpick.wire.dispatch import Call, Route
 from nextpick.wire.shapes import service
@@ -39,6 +41,10 @@ def routes(services: Services, serving: Serving, guard: Guard) -> Mapping[tuple[
     for name, operation in table:
         if operation not in service(name).operations:
             raise ValueError(f"{operation} is no operation of {name}")
+    table = {key: counted(services.usage, key[1], route) for key, route in table.items()}
+    if services.rates is not None:
+        rates, clock = services.rates, services.clock
+        table = {key: throttled(rates, clock, key[1], route) for key, route in table.items()}
     return MappingProxyType({key: guarded(guard, key[0], route) for key, route in table.items()})
 
 

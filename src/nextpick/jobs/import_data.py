@@ -10,8 +10,9 @@ import msgspec
 from nextpick.access.job import Refused
 from nextpick.data.avro import parse_schema
 from nextpick.data.table import import_part
+from nextpick.jobs import import_attribution
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
-from nextpick.resources import datasets
+from nextpick.resources import datasets, usage
 from nextpick.store import blobs
 from nextpick.store.records import Resource, Transaction
 
@@ -37,6 +38,7 @@ def perform(work: Work) -> Outcome:
             access.require("s3:GetObject", bucket, found.key)
     except (blobs.BlobError, Refused) as error:
         raise JobFailure(str(error)) from None
+    attributed = import_attribution.begin(work, dataset)
     part = f"{work.job.id}.{work.job.fence}"
     out = datasets_dir(work.settings.home) / dataset.internal["dir"] / part
     least = work.settings.min_interactions
@@ -48,10 +50,13 @@ def perform(work: Work) -> Outcome:
             raise JobFailure(
                 f"The import has {report.rows_read} interactions; an import of interactions needs at least {least}."
             )
+        attributed.measure(out, parse_schema(schema.body["schema"]))
 
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
         latest = report.latest_timestamp
         datasets.commit_import(tx, resource, now, part=part, rows=report.rows_written, latest=latest)
+        attributed.record(tx, now)
+        usage.use(tx, resource, usage.IMPORTED_BYTES, sum(found.size for found in objects), now)
 
     full: dict[str, Any] = msgspec.to_builtins(report)
     return Outcome(commit, full)

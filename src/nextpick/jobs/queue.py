@@ -7,7 +7,7 @@ say a process that was believed dead, finds that its fence is not the newest and
 from collections.abc import Callable
 from typing import Any
 
-from nextpick.resources import campaigns, lifecycle, versions
+from nextpick.resources import campaigns, lifecycle, usage, versions
 from nextpick.resources.kinds import CAMPAIGN, SOLUTION_VERSION
 from nextpick.store.records import Job, Records, Resource, Transaction
 
@@ -148,6 +148,9 @@ def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
 def _stop(tx: Transaction, job: Job, resource: Resource, now: float) -> None:
     if resource.status == lifecycle.CREATE_STOPPING:
         lifecycle.move(tx, resource, lifecycle.CREATE_STOPPED, now)
+        if job.started_at is not None:  # a stopped training is charged up to its stop
+            hours = round((now - job.started_at) / 3600, 3)
+            usage.use(tx, resource, usage.TRAINING_HOURS, hours, now)
     elif resource.kind == CAMPAIGN.arn_kind:
         campaigns.fail(tx, resource, now, "The job was stopped.")
     elif resource.status in lifecycle.UNSETTLED:

@@ -7,7 +7,7 @@ when the attribution is deleted, as they would in CloudWatch: collection ``attri
 Source: developer guide, "Measuring the impact of recommendations".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nextpick.data.avro import Schema, parse_schema
@@ -23,7 +23,7 @@ FRESH_S = 14 * 86400.0  # older events are in reports of imports alone
 
 _COLLECTION = "attribution"
 _KEPT_S = 455 * 86400.0  # as long as CloudWatch keeps such sums
-_END = 10**12
+END = 10**11
 
 Positions = dict[str, int]
 Request = Mapping[str, Any]
@@ -32,6 +32,15 @@ Request = Mapping[str, Any]
 def find(tx: Transaction, group: str) -> Resource | None:
     """Return the metric attribution of a dataset group."""
     return next(iter(tx.find(METRIC_ATTRIBUTION.arn_kind, parent=group)), None)
+
+
+def require_destination(tx: Transaction, group: str) -> None:
+    """Raise InvalidInput unless reports of a group's imports have somewhere to go."""
+    attribution = find(tx, group)
+    if attribution is None or "s3DataDestination" not in attribution.body["metricsOutputConfig"]:
+        raise InvalidInput(
+            f"publishAttributionMetricsToS3 is true, but {group} has no metric attribution with an s3DataDestination."
+        )
 
 
 def metrics_of(tx: Transaction, group: str, asked: Iterable[Request]) -> list[Metric]:
@@ -186,14 +195,18 @@ def counted(attribution: Resource) -> Positions:
     return {name: min(p.get(name, 0) for p in read) for name in {name for p in read for name in p}}
 
 
-def stored(tx: Transaction, arn: str, start: float, end: float, limit: int | None = None) -> Iterator[Cell]:
-    """Yield the sums of the windows that begin from ``start`` to before ``end``, at most ``limit`` windows."""
-    first, last = _key(arn, max(0, int(start))), _key(arn, max(0, min(int(end), _END - 1)))
-    for key, body in documents.between(tx, _COLLECTION, first, last, limit):
+def stored(tx: Transaction, arn: str, start: int, end: int, limit: int) -> list[tuple[int, list[Cell]]]:
+    """Return the sums of the first ``limit`` windows that begin from ``start`` to before ``end``, by window."""
+    found = []
+    for key, body in documents.between(tx, _COLLECTION, _key(arn, start), _key(arn, end), limit):
         window = int(key.rpartition(" ")[2])
-        for name, metric in sorted(body.items()):
-            for source, value in sorted(metric["sources"].items()):
-                yield Cell(name, metric["eventType"], metric["mathFunction"], source, window, value)
+        cells = [
+            Cell(name, metric["eventType"], metric["mathFunction"], source, window, value)
+            for name, metric in sorted(body.items())
+            for source, value in sorted(metric["sources"].items())
+        ]
+        found.append((window, cells))
+    return found
 
 
 def _key(arn: str, window: int) -> str:

@@ -8,7 +8,7 @@ answers. Source: developer guide, "Deploying a solution version with a campaign"
 from typing import Any
 
 from nextpick.errors import InvalidInput, ResourceInUse
-from nextpick.resources import lifecycle
+from nextpick.resources import lifecycle, usage
 from nextpick.resources.kinds import CAMPAIGN
 from nextpick.store.records import Resource, Transaction
 
@@ -81,6 +81,7 @@ def finish_creation(tx: Transaction, campaign: Resource, now: float, *, serving:
     """Let a new campaign answer with ``serving``."""
     campaign.internal = {**campaign.internal, "serving": serving}
     lifecycle.move(tx, campaign, lifecycle.ACTIVE, now)
+    usage.provision(tx, campaign, campaign.body["minProvisionedTPS"], now)
 
 
 def finish_update(tx: Transaction, campaign: Resource, now: float, *, serving: dict[str, Any]) -> None:
@@ -98,6 +99,7 @@ def finish_update(tx: Transaction, campaign: Resource, now: float, *, serving: d
     campaign.status = lifecycle.ACTIVE
     campaign.updated_at = now
     tx.save(campaign)
+    usage.provision(tx, campaign, campaign.body["minProvisionedTPS"], now)
 
 
 def fail(tx: Transaction, campaign: Resource, now: float, reason: str) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nextpick.errors import LimitExceeded, ResourceInUse
 from nextpick.names import resource_arn
-from nextpick.resources import lifecycle
+from nextpick.resources import lifecycle, usage
 from nextpick.resources.kinds import (
     CAMPAIGN,
     DATASET,
@@ -127,6 +127,8 @@ def delete(tx: Transaction, resource: Resource, now: float) -> None:
     for kind in _GO_ALONG.get(resource.kind, ()):
         for child in tx.find(kind, parent=resource.arn):
             tx.remove(child)
+    if resource.kind in _DEPLOYED:
+        usage.provision(tx, resource, 0, now)
     lifecycle.bury(tx, resource, now)
 
 

@@ -1,4 +1,4 @@
-"""Objects of an S3 service that ``s3_endpoint`` names, for reading."""
+"""Objects of an S3 service that ``s3_endpoint`` names."""
 
 import io
 from collections.abc import Iterator
@@ -34,6 +34,14 @@ def list_service(bucket: str, key: str, settings: Settings) -> list[Object]:
         for found in cast(list[Any], listed)
         if found["size"]
     ]
+
+
+def put_service(bucket: str, key: str, content: bytes, settings: Settings) -> None:
+    """Write an object. Raises BlobError."""
+    import obstore
+
+    with _service_refusals(bucket, key):
+        obstore.put(_service(bucket, settings), key, content)
 
 
 def _service(bucket: str, settings: Settings) -> "S3Store":
