@@ -70,6 +70,7 @@ class ImportAttribution:
         name = f"AggregatedAttributionMetrics - {job.body['importMode']} - {int(job.created_at * 1000)}.csv"
         try:
             bucket, prefix = blobs.parse_location(config["s3DataDestination"]["path"])
+            outputs.check_bucket(bucket, self._work.settings)
             key = f"{prefix.removesuffix('/')}/{name}".removeprefix("/")
             access = self._work.access(evolve(attribution, body={"roleArn": config["roleArn"]}))
             access.require("s3:PutObject", bucket, key)

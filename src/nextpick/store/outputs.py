@@ -8,6 +8,12 @@ from nextpick.store.readable import BlobError
 from nextpick.store.s3service import put_service
 
 
+def check_bucket(bucket: str, settings: Settings) -> None:
+    """Raise BlobError when there is no such bucket; one of another S3 service is found out when it is written to."""
+    if not settings.s3_endpoint and not (settings.home / "buckets" / bucket).is_dir():
+        raise BlobError(f"Invalid S3 output path. There is no bucket {bucket}.")
+
+
 def put_object(
     bucket: str, key: str, content: bytes, settings: Settings, *, content_type: str, owner: str
 ) -> None:
