@@ -81,7 +81,7 @@ def finish_creation(tx: Transaction, campaign: Resource, now: float, *, serving:
     """Let a new campaign answer with ``serving``."""
     campaign.internal = {**campaign.internal, "serving": serving}
     lifecycle.move(tx, campaign, lifecycle.ACTIVE, now)
-    usage.provision(tx, campaign, campaign.body["minProvisionedTPS"], now)
+    usage.provision(tx, campaign, campaign.body.get("minProvisionedTPS", 1), now)
 
 
 def finish_update(tx: Transaction, campaign: Resource, now: float, *, serving: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ def finish_update(tx: Transaction, campaign: Resource, now: float, *, serving: d
     campaign.status = lifecycle.ACTIVE
     campaign.updated_at = now
     tx.save(campaign)
-    usage.provision(tx, campaign, campaign.body["minProvisionedTPS"], now)
+    usage.provision(tx, campaign, campaign.body.get("minProvisionedTPS", 1), now)
 
 
 def fail(tx: Transaction, campaign: Resource, now: float, reason: str) -> None:
