@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from nextpick.api.metered import throttled
 from nextpick.clock import ManualClock
+from nextpick.errors import Throttling
+from nextpick.resources import usage
 from nextpick.resources.usage import loads
 from nextpick.store.rates import Rates
 from nextpick.store.usage import UsageCounter, requests
+from nextpick.wire.dispatch import Call, Route
+from nextpick.wire.structs import GetRecommendations
 from worlds import Api, Shop, checkerboard, open_api
 
 WINDOW = 300
@@ -34,6 +39,16 @@ def test_the_larger_of_average_and_minimum_is_charged_in_each_window() -> None:
     hour = loads(counts, steps, start=0, end=3600, period=3600)
     assert [(one.arn, one.requests, one.minimum) for one in hour] == [("a", 3030, 4), ("idle", 0, 2)]
     assert [one.tps_hours for one in hour] == pytest.approx([18 / 12, 20 / 12])
+
+
+def test_old_counts_are_let_go(tmp_path: Path) -> None:
+    clock = ManualClock(1000.0)
+    for _ in range(2):
+        counter = UsageCounter(tmp_path, "one", clock)
+        counter.count("a")
+        counter.close()
+        clock.advance(500 * 86400.0)
+    assert list(requests(tmp_path, 0, 2**40)["a"].values()) == [1]
 
 
 def test_counts_are_on_disk_when_a_counter_is_closed_and_add_up(tmp_path: Path) -> None:
@@ -81,14 +96,14 @@ def test_a_cost_page_can_be_made(api: Api) -> None:
     with pytest.raises(ClientError):
         shop.recommend(campaign, userId="u", numResults=501)  # not answered, not counted
 
-    def usage() -> dict:
+    def used() -> dict:
         return api.nextpick.get_usage(startTime=began - 600, endTime=time.time() + 600, period=3600)
 
     deadline = time.monotonic() + 20
-    while sum(one["requests"] for one in usage()["requests"]) < 7:
+    while sum(one["requests"] for one in used()["requests"]) < 7:
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    found = usage()
+    found = used()
     assert [(t["resourceArn"], t["hours"]) for t in found["trainings"]] == [
         (version, trained["trainingHours"])
     ]
@@ -114,8 +129,6 @@ def test_capacity_ends_with_its_campaign_and_follows_an_update(api: Api) -> None
     ask = {"startTime": time.time() - 900, "endTime": time.time() + 900}
     assert max(one["minimumTps"] for one in api.nextpick.get_usage(**ask)["requests"]) == 9
     api.personalize.delete_campaign(campaignArn=campaign)
-    from nextpick.resources import usage
-
     with api.library.engine.records.read() as tx:
         steps = usage.capacities(tx, "000000000000", "us-east-1")[campaign]
     assert [minimum for _, minimum in steps] == [1, 9, 0]
@@ -148,10 +161,6 @@ def test_rates_are_counted_by_all_processes_together(tmp_path: Path) -> None:
 
 
 def test_beyond_its_rate_an_operation_is_throttled(tmp_path: Path) -> None:
-    from nextpick.api.metered import throttled
-    from nextpick.errors import Throttling
-    from nextpick.wire.dispatch import Call, Route
-
     async def answer(call: Call, request: object) -> None:
         return None
 
@@ -165,6 +174,28 @@ def test_beyond_its_rate_an_operation_is_throttled(tmp_path: Path) -> None:
     asyncio.run(handler(call._replace(region="other"), {}))
     clock.advance(1.0)
     asyncio.run(handler(call, {}))
+    rates.close()
+
+
+def test_campaigns_and_accounts_have_rates_of_their_own(tmp_path: Path) -> None:
+    rates, clock = Rates(tmp_path / "rates"), ManualClock(50.0)
+    call = Call("1", "r", "key", "id", "GetRecommendations")
+    route = Route(lambda call, request: b"{}", inline=True)
+    handler = throttled(rates, clock, "GetRecommendations", route).handler
+
+    def ask(campaign: str) -> bytes:
+        return handler(call, GetRecommendations(campaignArn=campaign))
+
+    for campaign in "abcd":
+        assert [ask(campaign) for _ in range(500)] == [b"{}"] * 500
+    with pytest.raises(Throttling, match="500 times"):
+        ask("a")
+    assert [ask("e") for _ in range(500)] == [b"{}"] * 500
+    with pytest.raises(Throttling, match="2500 times"):
+        ask("f")
+    ranking = throttled(rates, clock, "GetPersonalizedRanking", route).handler
+    clock.advance(1.0)
+    assert ask("a") == ranking(call, GetRecommendations(campaignArn="a")) == b"{}"
     rates.close()
 
 

@@ -4,6 +4,7 @@ Counting is one step in memory; a thread writes every two seconds, so a process 
 those at most, and of the machine's last moments when its power is cut.
 """
 
+import logging
 import sqlite3
 import threading
 from collections import defaultdict
@@ -14,12 +15,15 @@ from nextpick.clock import Clock
 from nextpick.durable import make_dirs
 
 WINDOW_S = 300
+KEPT_S = 455 * 86400
 
 _FLUSH_S = 2.0
 _SCHEMA = """CREATE TABLE IF NOT EXISTS request (
     window INTEGER NOT NULL, arn TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (window, arn)) WITHOUT ROWID"""
 _ADD = """INSERT INTO request (window, arn, count) VALUES (?, ?, ?)
     ON CONFLICT (window, arn) DO UPDATE SET count = count + excluded.count"""
+
+log = logging.getLogger(__name__)
 
 
 class UsageCounter:
@@ -39,6 +43,7 @@ class UsageCounter:
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=NORMAL")
         self._connection.execute(_SCHEMA)
+        self._connection.execute("DELETE FROM request WHERE window < ?", (self._window() - KEPT_S,))
         self._thread = threading.Thread(target=self._work, name=f"usage {name}", daemon=True)
         self._thread.start()
 
@@ -72,7 +77,8 @@ class UsageCounter:
                 self._connection.executemany(_ADD, changed)
                 self._connection.execute("COMMIT")
                 self._written = totals
-            except sqlite3.OperationalError:  # a full disk: tried again with the next
+            except sqlite3.OperationalError as error:  # a full disk: tried again with the next
+                log.warning("counts of requests cannot be written to %s: %s", self._path, error)
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
         return self._window()
