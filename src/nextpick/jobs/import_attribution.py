@@ -12,7 +12,8 @@ from nextpick.data.expressions import Cell
 from nextpick.jobs.attribute import gather
 from nextpick.jobs.work import JobFailure, Work
 from nextpick.resources import attributions
-from nextpick.store import blobs, outputs
+from nextpick.store import blobs
+from nextpick.store.put import put_file
 from nextpick.store.records import Resource, Transaction, evolve
 
 
@@ -40,19 +41,13 @@ class ImportAttribution:
         self._cells = attribution.cells()
         if self._target is not None:
             kept, _ = attributions.admitted(self._attribution.internal["sources"], self._cells)
-            bucket, key = self._target
-            owner = f"job-{self._work.job.id}"
+            file = part / "report.csv"
+            file.write_text(report(kept), encoding="utf-8")
             try:
-                outputs.put_object(
-                    bucket,
-                    key,
-                    report(kept).encode(),
-                    self._work.settings,
-                    content_type="text/csv",
-                    owner=owner,
-                )
+                put_file(file, *self._target, self._work.settings, owner=f"job-{self._work.job.id}")
             except blobs.BlobError as error:
                 raise JobFailure(str(error)) from None
+            file.unlink()
 
     def record(self, tx: Transaction, now: float) -> None:
         """Add the sums of an INCREMENTAL import to those of the events, for the metrics that are still there."""
@@ -70,13 +65,19 @@ class ImportAttribution:
         name = f"AggregatedAttributionMetrics - {job.body['importMode']} - {int(job.created_at * 1000)}.csv"
         try:
             bucket, prefix = blobs.parse_location(config["s3DataDestination"]["path"])
-            outputs.check_bucket(bucket, self._work.settings)
+            self._check_bucket(bucket)
             key = f"{prefix.removesuffix('/')}/{name}".removeprefix("/")
             access = self._work.access(evolve(attribution, body={"roleArn": config["roleArn"]}))
             access.require("s3:PutObject", bucket, key)
         except (blobs.BlobError, Refused) as error:
             raise JobFailure(str(error)) from None
         return bucket, key
+
+    def _check_bucket(self, bucket: str) -> None:
+        """Raise JobFailure when there is no such bucket; one of another S3 service is met when it is written to."""
+        settings = self._work.settings
+        if not settings.s3_endpoint and not (settings.home / "buckets" / bucket).is_dir():
+            raise JobFailure(f"Invalid S3 output path. There is no bucket {bucket}.")
 
 
 def begin(work: Work, dataset: Resource) -> ImportAttribution:

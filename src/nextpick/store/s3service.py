@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nextpick.settings import Settings
@@ -36,12 +37,12 @@ def list_service(bucket: str, key: str, settings: Settings) -> list[Object]:
     ]
 
 
-def put_service(bucket: str, key: str, content: bytes, settings: Settings) -> None:
-    """Write an object. Raises BlobError."""
+def put_service(path: Path, bucket: str, key: str, settings: Settings) -> None:
+    """Upload a file as the object of a key. Raises BlobError."""
     import obstore
 
     with _service_refusals(bucket, key):
-        obstore.put(_service(bucket, settings), key, content)
+        obstore.put(_service(bucket, settings), key, path)
 
 
 def _service(bucket: str, settings: Settings) -> "S3Store":

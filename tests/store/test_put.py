@@ -1,19 +1,21 @@
 """Objects that jobs write, in a bucket directory and in an S3 service, are there for S3 with what they hold."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nextpick.settings import Settings
-from nextpick.store import blobs, outputs
+from nextpick.store import blobs
 from nextpick.store.keys import ensure_administrator
+from nextpick.store.put import put_file
 from served import Server
 
 KEY = "out/Aggregated é - 1.csv"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory):
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that speaks S3, with a bucket."""
     started = Server(tmp_path_factory.mktemp("s3") / "home", 1)
     started.start()
@@ -37,21 +39,19 @@ def settings_of(server: Server, elsewhere: Path, external: bool) -> Settings:
 
 @pytest.mark.parametrize("external", [False, True])
 def test_a_written_object_is_read_back_and_replaced(server: Server, tmp_path: Path, external: bool) -> None:
-    settings = settings_of(server, tmp_path, external)
+    settings, file = settings_of(server, tmp_path, external), tmp_path / "file"
     for content in (b"first", b"second, longer"):
-        outputs.check_bucket("out", settings)
-        outputs.put_object("out", KEY, content, settings, content_type="text/csv", owner="t")
+        file.write_bytes(content)
+        put_file(file, "out", KEY, settings, owner="t")
         found = server.client("s3").get_object(Bucket="out", Key=KEY)
         assert found["Body"].read() == content
-    with blobs.list_objects(f"s3://out/{KEY}", settings)[0].open() as file:
-        assert file.read() == b"second, longer"
+    with blobs.list_objects(f"s3://out/{KEY}", settings)[0].open() as read:
+        assert read.read() == b"second, longer"
 
 
 @pytest.mark.parametrize("external", [False, True])
 def test_a_missing_bucket_is_named(server: Server, tmp_path: Path, external: bool) -> None:
-    settings = settings_of(server, tmp_path, external)
-    with pytest.raises(blobs.BlobError, match="There is no bucket nowhere"):
-        outputs.put_object("nowhere", KEY, b"", settings, content_type="text/csv", owner="t")
-    if not external:
-        with pytest.raises(blobs.BlobError, match="There is no bucket nowhere"):
-            outputs.check_bucket("nowhere", settings)
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    with pytest.raises(blobs.BlobError, match="nowhere"):
+        put_file(file, "nowhere", KEY, settings_of(server, tmp_path, external), owner="t")
