@@ -26,7 +26,9 @@ from nextpick.settings import Settings
 from nextpick.store.buckets import Buckets
 from nextpick.store.keys import KeyFile
 from nextpick.store.log import LogReader, LogWriter
+from nextpick.store.rates import Rates
 from nextpick.store.records import Records
+from nextpick.store.usage import UsageCounter
 from nextpick.wire.asgi import ASGIApp
 from nextpick.wire.direct import invoke
 from nextpick.wire.dispatch import Call
@@ -68,7 +70,9 @@ class Engine:
         )
         with self.records.write() as tx:
             page_secret = tx.secret("pages", secrets.token_bytes(32))
-        services = Services(self.records, settings, clock, page_secret, clock.now())
+        self._usage = UsageCounter(home / "usage", worker, clock)
+        self._rates = Rates(home / "rates") if settings.rate_quotas else None
+        services = Services(self.records, settings, clock, page_secret, clock.now(), self._usage, self._rates)
         mounts: dict[str, ASGIApp] = {
             "/healthz": _plain(b"ok\n"),
             "/readyz": _plain(b"ready\n"),
@@ -99,6 +103,9 @@ class Engine:
         """Write what is queued for the log and close the stores."""
         if self._neighbours is not None:
             self._neighbours.close()
+        self._usage.close()
+        if self._rates is not None:
+            self._rates.close()
         self._writer.close()
         self._reader.close()
         self._audit.close()

@@ -4,11 +4,13 @@ The shape of an ARN is contract: clients build them from names (developer guide,
 condition keys"; recorded answers).
 """
 
+import functools
 import math
 import random
 import re
 import secrets
 import uuid
+from hashlib import blake2b
 from typing import NamedTuple
 
 _ARN = re.compile(
@@ -71,6 +73,13 @@ def resource_arn(region: str, account: str, kind: str, path: str) -> str:
 def builtin_arn(kind: str, name: str) -> str:
     """Return the ARN of a recipe, algorithm or feature transformation: no region, no account."""
     return f"arn:aws:personalize:::{kind}/{name}"
+
+
+@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(1024)
+def campaign_id(arn: str) -> str:
+    """Return the 6 hex digits by which the ids of recommendations name their campaign or recommender."""
+    return blake2b(arn.encode(), digest_size=3).hexdigest()
 
 
 def short_id() -> str:

@@ -50,6 +50,13 @@ class Settings:
         60.0,
         "Time between a solution's creation and its first automatic training, for a manual one to come first.",
     )
+    attribution_every_s: float = _setting(
+        10.0, "Longest time until an event is in the sums of its metric attribution."
+    )
+    rate_quotas: bool = _setting(
+        False,
+        "Whether the rate of requests is limited as in Amazon Personalize, with ThrottlingException beyond it.",
+    )
     neighbours: bool = _setting(
         True, "Whether S3, STS and IAM are spoken too; S3 only where s3_endpoint is empty."
     )

@@ -126,3 +126,11 @@ def test_an_import_that_is_stopped_leaves_the_data_as_it_was(api: Api) -> None:
     assert sum(json.loads((part / "part.json").read_text())["buckets"]) == 1200
     with pytest.raises(ClientError, match="only a queued or running job can be stopped"):
         api.nextpick.stop_job(resourceArn=arn)
+
+
+def test_a_missing_bucket_is_named(api: Api) -> None:
+    shop = Shop(api)
+    arn = shop.start_import("one", key="one.csv")
+    failed = shop.imported(arn)
+    assert failed["status"] == "CREATE FAILED"
+    assert failed["failureReason"].startswith("Invalid Data location. There is no bucket data")

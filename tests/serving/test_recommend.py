@@ -25,7 +25,7 @@ def version(recipe: str) -> Version:
     assert info is not None
     state = fitted(info, DATA)
     young = explore.Young(DATA, state["item_count"])
-    return Version("v", "abcdef", info, catalogue.load(info), state, DATA, {}, young)
+    return Version("v", info, catalogue.load(info), state, DATA, {}, young)
 
 
 VERSIONS = {

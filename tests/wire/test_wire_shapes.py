@@ -35,6 +35,8 @@ def test_the_operations_are_those_of_botocore():
         "GetJobReport",
         "StopJob",
         "GetHealth",
+        "GetAttributionMetrics",
+        "GetUsage",
     }
 
 

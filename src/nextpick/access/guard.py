@@ -110,6 +110,14 @@ class Guard:
         self.note(caller.request, caller.principal or root_arn(caller.account), action, resource, verdict)
         return verdict
 
+    def tags(self, resource: str) -> dict[str, str]:
+        """Return the tags of a resource, none where there is no such resource."""
+        if resource == "*":
+            return {}
+        with self._records.read() as tx:
+            found = tx.get(resource)
+        return found.internal.get("tags", {}) if found is not None and found.deleted_at is None else {}
+
     def _surroundings(self, caller: Caller) -> dict[str, str | tuple[str, ...]]:
         """Return the condition keys that every request has."""
         now = self._clock.now()

@@ -1,4 +1,4 @@
-"""What a job may read: as its role, and as the Personalize service that works for it.
+"""What a job may read and write: as its role, and as the Personalize service that works for it.
 
 The role's trust policy must let the service take it, its policies must allow what is read, and the bucket policy
 must allow it to the service as well. What was never set up is not asked, unless the rules are strict: a role that
@@ -21,7 +21,8 @@ class Refused(Exception):
 
 
 class JobAccess:
-    """Judges what the job of one resource reads. ``buckets`` is None where objects are in another S3 service."""
+    """Judges what the job of one resource reads and writes. ``buckets`` is None where objects are in another S3
+    service."""
 
     def __init__(self, records: Records, buckets: Buckets | None, judge: Guard, resource: Resource) -> None:
         """Take the role from the resource. Raises Refused when the service may not take it."""

@@ -1,7 +1,8 @@
 """What a call of the API is, in the words of policies: its action, its resource, the role it passes on.
 
-The administrator's own key is not asked. Source: Service Authorization Reference, "Actions, resources, and condition
-keys for Amazon Personalize"; IAM User Guide, "Grant a user permissions to pass a role to an AWS service".
+The administrator's own key is not asked. A Create that gives tags is a TagResource as well.
+Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Personalize"; IAM User
+Guide, "Grant a user permissions to pass a role to an AWS service".
 """
 
 import inspect
@@ -29,10 +30,13 @@ def guarded(guard: Guard, name: str, route: Route) -> Route:
     def ask(call: Call, request: Any) -> None:
         members = request if isinstance(request, dict) else msgspec.structs.asdict(request)
         caller = Caller.of(call)
-        tags = {f"aws:RequestTag/{tag['tagKey']}": tag["tagValue"] for tag in members.get("tags") or []}
-        keys = {"aws:TagKeys": tuple(tag["tagKey"] for tag in members["tags"])} if tags else {}
-        action = f"{_PREFIXES.get(name, 'personalize')}:{call.operation}"
-        guard.require(caller, action, resource_of(name, call, members), context={**tags, **keys})
+        resource = resource_of(name, call, members)
+        context = {**_asked_tags(members), **_held_tags(guard, resource)}
+        guard.require(
+            caller, f"{_PREFIXES.get(name, 'personalize')}:{call.operation}", resource, context=context
+        )
+        if members.get("tags") and call.operation in _CREATED:
+            guard.require(caller, "personalize:TagResource", resource, context=context)
         for role in roles_in(members):
             guard.require(caller, "iam:PassRole", role, context={"iam:PassedToService": SERVICE})
 
@@ -56,7 +60,7 @@ def guarded(guard: Guard, name: str, route: Route) -> Route:
 def resource_of(name: str, call: Call, members: dict[str, Any]) -> str:
     """Return the ARN that a call is about, ``*`` where it is about none."""
     operation = call.operation
-    if operation.startswith("List") or operation in _NO_RESOURCE:
+    if operation in _NO_RESOURCE or (operation.startswith("List") and operation != "ListTagsForResource"):
         return "*"
     kind = _CREATED.get(operation)
     if kind is SOLUTION_VERSION:
@@ -75,6 +79,21 @@ def resource_of(name: str, call: Call, members: dict[str, Any]) -> str:
         member for member in names if member.endswith("Arn") and member != "filterArn" and members.get(member)
     ]
     return members[own if own in given else given[0]] if given else "*"
+
+
+def _asked_tags(members: dict[str, Any]) -> dict[str, str | tuple[str, ...]]:
+    """Return the condition keys of the tags that a request gives or takes away."""
+    tags = members.get("tags") or []
+    keys = tuple(tag["tagKey"] for tag in tags) + tuple(members.get("tagKeys") or ())
+    context: dict[str, str | tuple[str, ...]] = {
+        f"aws:RequestTag/{tag['tagKey']}": tag["tagValue"] for tag in tags
+    }
+    return {**context, "aws:TagKeys": keys} if keys else context
+
+
+def _held_tags(guard: Guard, resource: str) -> dict[str, str]:
+    """Return the condition keys of the tags that a resource has."""
+    return {f"aws:ResourceTag/{key}": value for key, value in guard.tags(resource).items()}
 
 
 def roles_in(value: Any) -> list[str]:

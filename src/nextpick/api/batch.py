@@ -62,7 +62,7 @@ def _create(ctx: Context, request: Request, kind: Kind, most: int, **more: Any) 
             if filter.parent != version.body["datasetGroupArn"]:
                 raise InvalidInput(f"{filter.arn} is not of {version.body['datasetGroupArn']}.")
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, kind, **ctx.owner)
+            rules.check_quota(tx, kind, **ctx.owner, name=request["jobName"])
         return lifecycle.create(
             tx,
             kind,

@@ -19,7 +19,7 @@ def create_campaign(ctx: Context, request: Request) -> Answer:
             raise InvalidInput(f"{version.arn} is of {info.name}, which is for batch segment jobs.")
         solution = lifecycle.get(tx, SOLUTION, version.parent or "", **ctx.owner)
         if ctx.settings.count_quotas:
-            rules.check_campaign_quota(tx, solution)
+            rules.check_quota(tx, CAMPAIGN, **ctx.owner, parent=solution.parent, name=request["name"])
         defaults = {"minProvisionedTPS": request.get("minProvisionedTPS", 1)}
         campaign = lifecycle.create(
             tx,

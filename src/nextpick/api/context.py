@@ -6,7 +6,9 @@ from typing import Any, NamedTuple, TypedDict
 from nextpick.clock import Clock
 from nextpick.errors import InvalidInput, TooManyTags
 from nextpick.settings import Settings
+from nextpick.store.rates import Rates
 from nextpick.store.records import Records
+from nextpick.store.usage import UsageCounter
 from nextpick.wire.dispatch import Call, Unsettled
 
 Request = dict[str, Any]
@@ -28,6 +30,8 @@ class Services(NamedTuple):
     clock: Clock
     page_secret: bytes
     started_at: float
+    usage: UsageCounter
+    rates: Rates | None
 
 
 class Context(NamedTuple):

@@ -14,7 +14,7 @@ def create_dataset_group(ctx: Context, request: Request) -> Answer:
         )
     with ctx.records.write() as tx:
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, DATASET_GROUP, **ctx.owner)
+            rules.check_quota(tx, DATASET_GROUP, **ctx.owner, name=request["name"])
         group = lifecycle.create(
             tx,
             DATASET_GROUP,

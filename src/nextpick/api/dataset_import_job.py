@@ -2,7 +2,7 @@
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
 from nextpick.errors import InvalidInput
-from nextpick.resources import datasets, lifecycle, rules
+from nextpick.resources import attributions, datasets, lifecycle, rules
 from nextpick.resources.kinds import DATASET, DATASET_IMPORT_JOB
 
 
@@ -15,8 +15,10 @@ def create_dataset_import_job(ctx: Context, request: Request) -> Answer:
         dataset = lifecycle.get(tx, DATASET, request["datasetArn"], **ctx.owner)
         lifecycle.require_active(dataset, "an import")
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, DATASET_IMPORT_JOB, **ctx.owner)
+            rules.check_quota(tx, DATASET_IMPORT_JOB, **ctx.owner, name=request["jobName"])
         datasets.check_import_mode(tx, dataset, mode)
+        if request.get("publishAttributionMetricsToS3") and dataset.body["datasetType"] == "INTERACTIONS":
+            attributions.require_destination(tx, dataset.parent or "")
         job = lifecycle.create(
             tx,
             DATASET_IMPORT_JOB,

@@ -16,7 +16,7 @@ def create_filter(ctx: Context, request: Request) -> Answer:
         lifecycle.require_active(group, "a filter")
         columns: Columns = filters.check(tx, group, filter)
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, FILTER, **ctx.owner, parent=group.arn)
+            rules.check_quota(tx, FILTER, **ctx.owner, parent=group.arn, name=request["name"])
             filters.check_fields(tx, group, filter)
         made = lifecycle.create(
             tx,

@@ -23,7 +23,7 @@ def create_recommender(ctx: Context, request: Request) -> Answer:
         if versions.interactions_dataset(tx, group.arn) is None:
             raise InvalidInput(f"{group.arn} has no Interactions dataset; create one and import data first.")
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, RECOMMENDER, **ctx.owner, parent=group.arn)
+            rules.check_quota(tx, RECOMMENDER, **ctx.owner, parent=group.arn, name=request["name"])
         recommender = lifecycle.create(
             tx,
             RECOMMENDER,

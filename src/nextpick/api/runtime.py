@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from nextpick.errors import InvalidInput, ResourceNotFound
-from nextpick.names import parse_arn, request_id
+from nextpick.names import campaign_id, parse_arn, request_id
 from nextpick.serving import metadata, recommend
 from nextpick.serving.exclusions import exclusion_of
 from nextpick.serving.filtering import Asked, FilterView
@@ -77,7 +77,7 @@ def _recommendations(
 ) -> bytes:
     wish = Wish(request.userId, request.itemId, request.numResults or DEFAULT_RESULTS)
     items = recommend.recommend(asker, campaign, version, wish)
-    return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
+    return _encode({"itemList": items, "recommendationId": _recommendation_id(campaign)})
 
 
 def _recommendations_by_rules(
@@ -95,7 +95,7 @@ def _recommendations_by_rules(
     wish = Wish(request.userId, request.itemId, k, allowed, promotion)
     items = recommend.recommend(asker, campaign, version, wish)
     rules.add_metadata(version, items)
-    return _encode({"itemList": items, "recommendationId": _recommendation_id(version)})
+    return _encode({"itemList": items, "recommendationId": _recommendation_id(campaign)})
 
 
 def _get_personalized_ranking(
@@ -119,7 +119,7 @@ def _ranking(
     asker: Asker, campaign: CampaignView, version: Version, request: GetPersonalizedRanking
 ) -> bytes:
     items = recommend.rank(asker, campaign, version, request.userId, request.inputList)
-    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
+    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
 
 
 def _ranking_by_rules(
@@ -128,7 +128,7 @@ def _ranking_by_rules(
     allowed = rules.allowed(version, rules.filter, request.filterValues, request.userId, None)
     items = recommend.rank(asker, campaign, version, request.userId, request.inputList, allowed)
     rules.add_metadata(version, items)
-    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(version)})
+    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
 
 
 class Rules(NamedTuple):
@@ -255,5 +255,5 @@ def _columns(campaign: CampaignView, request: Any, results: int) -> tuple[str, .
     return metadata.columns_asked(campaign, request.metadataColumns, results)
 
 
-def _recommendation_id(version: Version) -> str:
-    return f"RID-{request_id()[11:]}-CID-{version.cid}"
+def _recommendation_id(campaign: CampaignView) -> str:
+    return f"RID-{request_id()[11:]}-CID-{campaign_id(campaign.arn)}"

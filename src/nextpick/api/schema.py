@@ -11,7 +11,7 @@ def create_schema(ctx: Context, request: Request) -> Answer:
     parse_schema(request["schema"])
     with ctx.records.write() as tx:
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, SCHEMA, **ctx.owner)
+            rules.check_quota(tx, SCHEMA, **ctx.owner, name=request["name"])
         schema = lifecycle.create(
             tx, SCHEMA, **ctx.owner, name=request["name"], body=body_of(request), now=ctx.now()
         )

@@ -46,7 +46,7 @@ def create_solution(ctx: Context, request: Request) -> Answer:
         lifecycle.require_active(group, "a solution")
         check_excluded(tx, group, config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {}))
         if ctx.settings.count_quotas:
-            rules.check_quota(tx, SOLUTION, **ctx.owner, parent=group.arn)
+            rules.check_quota(tx, SOLUTION, **ctx.owner, parent=group.arn, name=request["name"])
         solution = lifecycle.create(
             tx,
             SOLUTION,

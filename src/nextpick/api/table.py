@@ -14,6 +14,8 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     event_tracker,
     events,
     filter,
+    measured,
+    metric_attribution,
     own,
     recipe,
     recommender,
@@ -21,10 +23,12 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     schema,
     solution,
     solution_version,
+    tag,
     uniform,
 )
 from nextpick.api.authorize import guarded
 from nextpick.api.context import HANDLERS, Context, Handler, Services
+from nextpick.api.metered import counted, throttled
 from nextpick.serving.service import Serving
 from nextpick.wire.dispatch import Call, Route
 from nextpick.wire.shapes import service
@@ -40,6 +44,10 @@ def routes(services: Services, serving: Serving, guard: Guard) -> Mapping[tuple[
     for name, operation in table:
         if operation not in service(name).operations:
             raise ValueError(f"{operation} is no operation of {name}")
+    table = {key: counted(services.usage, key[1], route) for key, route in table.items()}
+    if services.rates is not None:
+        rates, clock = services.rates, services.clock
+        table = {key: throttled(rates, clock, key[1], route) for key, route in table.items()}
     return MappingProxyType({key: guarded(guard, key[0], route) for key, route in table.items()})
 
 

@@ -32,6 +32,7 @@ _MODULES = {
     "view": "view",
     "batch": "batch",
     "recommender": "recommender",
+    "attribute": "attribute",
 }
 _REPORT_EVERY_S = 0.25
 

@@ -11,9 +11,9 @@ from nextpick.access.job import Refused
 from nextpick.data.avro import parse_schema
 from nextpick.data.filters.resolve import EVENTS
 from nextpick.data.table import import_part
-from nextpick.jobs import views
+from nextpick.jobs import import_attribution, views
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
-from nextpick.resources import datasets
+from nextpick.resources import datasets, usage
 from nextpick.store import blobs
 from nextpick.store.records import Resource, Transaction
 
@@ -40,6 +40,7 @@ def perform(work: Work) -> Outcome:
     except (blobs.BlobError, Refused) as error:
         raise JobFailure(str(error)) from None
     parsed, mode = parse_schema(schema.body["schema"]), work.resource.body["importMode"]
+    attributed = import_attribution.begin(work, dataset)
     part = f"{work.job.id}.{work.job.fence}"
     out = datasets_dir(work.settings.home) / dataset.internal["dir"] / part
     least = work.settings.min_interactions
@@ -49,6 +50,7 @@ def perform(work: Work) -> Outcome:
             raise JobFailure(
                 f"The import has {report.rows_read} interactions; an import of interactions needs at least {least}."
             )
+        attributed.measure(out, parsed)
     view = None
     if dataset_type not in EVENTS or "view" in dataset.internal:
         work.run.checkpoint(0.9, "writing what filters look at")
@@ -58,6 +60,8 @@ def perform(work: Work) -> Outcome:
         latest = report.latest_timestamp
         rows = report.rows_written
         datasets.commit_import(tx, resource, now, part=part, rows=rows, latest=latest, view=view)
+        attributed.record(tx, now)
+        usage.use(tx, resource, usage.IMPORTED_BYTES, sum(found.size for found in objects), now)
 
     full: dict[str, Any] = msgspec.to_builtins(report)
     return Outcome(commit, full)

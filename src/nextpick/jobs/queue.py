@@ -7,13 +7,13 @@ say a process that was believed dead, finds that its fence is not the newest and
 from collections.abc import Callable
 from typing import Any
 
-from nextpick.resources import lifecycle, recommenders, updates, versions
+from nextpick.resources import lifecycle, recommenders, updates, usage, versions
 from nextpick.resources.kinds import CAMPAIGN, RECOMMENDER, SOLUTION_VERSION
 from nextpick.store.records import Job, Records, Resource, Transaction
 
 Commit = Callable[[Transaction, Resource, float], None]
 
-_LIVE = ("RUNNING", "STOPPING")
+LIVE = ("RUNNING", "STOPPING")
 
 
 class Fenced(Exception):
@@ -84,7 +84,7 @@ def release(records: Records, job: Job, now: float, why: str, attempts: int) -> 
     has had its ``attempts``."""
     with records.write() as tx:
         held = tx.get_job(job.id)
-        if held is None or held.fence != job.fence or held.state not in _LIVE:
+        if held is None or held.fence != job.fence or held.state not in LIVE:
             return
         resource = tx.get(held.arn)
         if held.state == "STOPPING" and resource is not None:
@@ -104,7 +104,7 @@ def release(records: Records, job: Job, now: float, why: str, attempts: int) -> 
 def recover(records: Records, now: float, attempts: int) -> None:
     """After a start: no job of an earlier server is still running; release them all."""
     with records.read() as tx:
-        orphans = tx.find_jobs(states=_LIVE)
+        orphans = tx.find_jobs(states=LIVE)
     for job in orphans:
         release(records, job, now, "the server stopped", attempts)
 
@@ -123,7 +123,7 @@ def ask_to_stop(tx: Transaction, job: Job, now: float) -> None:
 
 def _held(tx: Transaction, job: Job) -> Job:
     held = tx.get_job(job.id)
-    if held is None or held.fence != job.fence or held.state not in _LIVE:
+    if held is None or held.fence != job.fence or held.state not in LIVE:
         raise Fenced(f"job {job.id} is not held with fence {job.fence}")
     return held
 
@@ -152,6 +152,9 @@ def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
 def _stop(tx: Transaction, job: Job, resource: Resource, now: float) -> None:
     if resource.status == lifecycle.CREATE_STOPPING:
         lifecycle.move(tx, resource, lifecycle.CREATE_STOPPED, now)
+        if job.started_at is not None:  # a stopped training is charged up to its stop
+            hours = round((now - job.started_at) / 3600, 3)
+            usage.use(tx, resource, usage.TRAINING_HOURS, hours, now)
     elif resource.kind == RECOMMENDER.arn_kind:
         recommenders.fail(tx, resource, now, "The job was stopped.")
     elif resource.kind == CAMPAIGN.arn_kind:

@@ -44,7 +44,7 @@ def perform(work: Work) -> Outcome:
             dataset = tx.get(view[0])
             if dataset is not None and with_view(dataset, view[1]):
                 tx.save(dataset)
-        recommenders.trained(tx, resource, now, serving=serving, metrics=made.metrics)
+        recommenders.trained(tx, resource, now, serving=serving, metrics=made.metrics, hours=made.hours)
 
     return Outcome(commit, made.report)
 

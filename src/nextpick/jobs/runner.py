@@ -10,13 +10,13 @@ import threading
 import time
 
 from nextpick.clock import Clock
-from nextpick.jobs import queue, schedule, sweep
+from nextpick.jobs import attribution_schedule, queue, schedule, sweep
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
 
 _POLL_S = 0.02
 _STOP_GRACE_S = 10.0
-_LIGHT = ("deploy", "filter")  # seconds at most, so they do not wait for a training's slot
+_LIGHT = ("deploy", "filter", "attribute")  # seconds at most, so they do not wait for a training's slot
 _LIGHT_SLOTS = 4
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 
@@ -39,6 +39,7 @@ class JobRunner:
     def __init__(self, records: Records, settings: Settings, clock: Clock) -> None:
         self._records, self._settings, self._clock = records, settings, clock
         self._children: dict[str, _Child] = {}
+        self._attributions = attribution_schedule.AttributionSchedule(records, settings)
         self._ending = threading.Event()
         # the read end goes to every child, the write end stays here: when this process is gone, reads end
         self._pipe = os.pipe()
@@ -74,6 +75,7 @@ class JobRunner:
                 if time.monotonic() >= due:
                     due = time.monotonic() + 1.0
                     schedule.tick(self._records, self._settings, self._clock.now())
+                    self._attributions.tick(self._clock.now())
                     sweep.bury_the_dead(self._records, self._clock.now() - self._settings.tombstone_s)
             except Exception:
                 log.exception("the job runner met an error and goes on")

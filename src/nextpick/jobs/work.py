@@ -41,8 +41,9 @@ class Work:
     clock: Clock
     run: Run
 
-    def access(self) -> JobAccess:
-        """Return what judges the reading of objects. Raises JobFailure when the job's role cannot be taken."""
+    def access(self, resource: Resource | None = None) -> JobAccess:
+        """Return what judges the reading and writing of objects for the job's resource, or for another one that has
+        a role. Raises JobFailure when the role cannot be taken."""
         home, external = self.settings.home, bool(self.settings.s3_endpoint)
         guard = Guard(
             self.records,
@@ -52,7 +53,7 @@ class Work:
         )
         buckets = None if external else Buckets(home / "buckets", owner=f"job-{self.job.id}")
         try:
-            return JobAccess(self.records, buckets, guard, self.resource)
+            return JobAccess(self.records, buckets, guard, resource or self.resource)
         except Refused as refused:
             raise JobFailure(str(refused)) from None
 

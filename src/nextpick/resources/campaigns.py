@@ -7,7 +7,7 @@ Source: developer guide, "Deploying a solution version with a campaign".
 from typing import Any
 
 from nextpick.errors import InvalidInput
-from nextpick.resources import lifecycle, updates
+from nextpick.resources import lifecycle, updates, usage
 from nextpick.resources.kinds import CAMPAIGN
 from nextpick.store.records import Resource, Transaction
 
@@ -61,9 +61,10 @@ def finish(tx: Transaction, campaign: Resource, now: float, *, serving: dict[str
     campaign.internal = {**campaign.internal, "serving": serving}
     if updates.of(campaign) is None:
         lifecycle.move(tx, campaign, lifecycle.ACTIVE, now)
-        return
-    campaign.parent = serving["version"].rpartition("/")[0]
-    updates.finish(tx, campaign, _UPDATED, now)
+    else:
+        campaign.parent = serving["version"].rpartition("/")[0]
+        updates.finish(tx, campaign, _UPDATED, now)
+    usage.provision(tx, campaign, campaign.body.get("minProvisionedTPS", 1), now)
 
 
 def target(campaign: Resource) -> str:

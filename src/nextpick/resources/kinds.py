@@ -16,6 +16,7 @@ class Kind(NamedTuple):
     named_by: str = "name"
     is_deletable: bool = True
     has_status: bool = True
+    is_taggable: bool = True
 
     @property
     def member(self) -> str:
@@ -38,7 +39,7 @@ class Kind(NamedTuple):
         return self.arn_kind.replace("-", " ")
 
 
-SCHEMA = Kind("schema", "Schema", has_status=False)
+SCHEMA = Kind("schema", "Schema", has_status=False, is_taggable=False)
 DATASET_GROUP = Kind("dataset-group", "DatasetGroup")
 DATASET = Kind("dataset", "Dataset", "datasetGroupArn")
 DATASET_IMPORT_JOB = Kind(
@@ -56,6 +57,7 @@ BATCH_INFERENCE_JOB = Kind(
 BATCH_SEGMENT_JOB = Kind(
     "batch-segment-job", "BatchSegmentJob", "solutionVersionArn", named_by="jobName", is_deletable=False
 )
+METRIC_ATTRIBUTION = Kind("metric-attribution", "MetricAttribution", "datasetGroupArn", is_taggable=False)
 
 KINDS = {
     kind.arn_kind: kind
@@ -72,5 +74,6 @@ KINDS = {
         FILTER,
         BATCH_INFERENCE_JOB,
         BATCH_SEGMENT_JOB,
+        METRIC_ATTRIBUTION,
     )
 }

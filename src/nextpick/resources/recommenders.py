@@ -8,7 +8,7 @@ recommender".
 from typing import Any
 
 from nextpick.errors import InvalidInput, ResourceInUse
-from nextpick.resources import campaigns, lifecycle, updates
+from nextpick.resources import campaigns, lifecycle, updates, usage
 from nextpick.store.records import Resource, Transaction
 
 _UPDATED = ("recommenderConfig",)
@@ -36,6 +36,7 @@ def request_update(tx: Transaction, recommender: Resource, config: dict[str, Any
         lifecycle.queue_job(tx, "recommender", recommender, now)
     else:
         updates.finish(tx, recommender, _UPDATED, now)
+        _provision(tx, recommender, now)
 
 
 def stop(tx: Transaction, recommender: Resource, now: float) -> None:
@@ -44,6 +45,7 @@ def stop(tx: Transaction, recommender: Resource, now: float) -> None:
     if updates.is_running(recommender):
         raise ResourceInUse(f"{recommender.arn} has an update that has not ended.")
     lifecycle.move(tx, recommender, lifecycle.INACTIVE, now)
+    usage.provision(tx, recommender, 0, now)
 
 
 def start(tx: Transaction, recommender: Resource, now: float) -> None:
@@ -65,12 +67,19 @@ def begin(tx: Transaction, recommender: Resource, now: float) -> None:
 def started(tx: Transaction, recommender: Resource, now: float) -> None:
     """End a start well."""
     lifecycle.move(tx, recommender, lifecycle.ACTIVE, now)
+    _provision(tx, recommender, now)
 
 
 def trained(
-    tx: Transaction, recommender: Resource, now: float, *, serving: dict[str, Any], metrics: dict[str, float]
+    tx: Transaction,
+    recommender: Resource,
+    now: float,
+    *,
+    serving: dict[str, Any],
+    metrics: dict[str, float],
+    hours: float,
 ) -> None:
-    """End a training well: the recommender answers with ``serving`` from now on."""
+    """End a training of ``hours`` well: the recommender answers with ``serving`` from now on."""
     recommender.internal = {**recommender.internal, "serving": serving}
     recommender.body = {**recommender.body, "modelMetrics": metrics}
     if recommender.status == lifecycle.CREATE_IN_PROGRESS:
@@ -80,6 +89,8 @@ def trained(
     else:  # trained on the schedule
         recommender.updated_at = now
         tx.save(recommender)
+    usage.use(tx, recommender, usage.TRAINING_HOURS, hours, now)
+    _provision(tx, recommender, now)
 
 
 def fail(tx: Transaction, recommender: Resource, now: float, reason: str) -> None:
@@ -88,6 +99,11 @@ def fail(tx: Transaction, recommender: Resource, now: float, reason: str) -> Non
         lifecycle.move(tx, recommender, lifecycle.INACTIVE, now, reason)
     else:
         updates.fail(tx, recommender, now, reason)
+
+
+def _provision(tx: Transaction, recommender: Resource, now: float) -> None:
+    least = recommender.body.get("recommenderConfig", {}).get("minRecommendationRequestsPerSecond", 1)
+    usage.provision(tx, recommender, least, now)
 
 
 def target_config(recommender: Resource) -> dict[str, Any]:

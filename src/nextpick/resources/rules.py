@@ -1,20 +1,17 @@
 """What keeps a resource from being created or deleted.
 
-Sources: developer guide, "Endpoints and quotas" and the Delete operations.
+Kinds are named as in ARNs. Sources: developer guide, "Endpoints and quotas" and the Delete operations.
 """
 
+from typing import NamedTuple
+
 from nextpick.errors import LimitExceeded, ResourceInUse
-from nextpick.resources import lifecycle, updates
+from nextpick.names import resource_arn
+from nextpick.resources import lifecycle, updates, usage
 from nextpick.resources.kinds import (
-    BATCH_INFERENCE_JOB,
-    BATCH_SEGMENT_JOB,
     CAMPAIGN,
     DATASET,
     DATASET_GROUP,
-    DATASET_IMPORT_JOB,
-    EVENT_TRACKER,
-    FILTER,
-    RECOMMENDER,
     SCHEMA,
     SOLUTION,
     SOLUTION_VERSION,
@@ -22,52 +19,111 @@ from nextpick.resources.kinds import (
 )
 from nextpick.store.records import Resource, Transaction
 
-_PER_REGION = {SCHEMA: 500, DATASET_GROUP: 5}
-_PER_GROUP = {SOLUTION: 10, RECOMMENDER: 5, FILTER: 30}
-_ACTIVE_CAMPAIGNS = 5
-_RUNNING = {DATASET_IMPORT_JOB: 5, SOLUTION_VERSION: 20, BATCH_INFERENCE_JOB: 5, BATCH_SEGMENT_JOB: 5}
-_IN_PROGRESS = (lifecycle.CREATE_PENDING, lifecycle.CREATE_IN_PROGRESS)
+
+class Quota(NamedTuple):
+    """At most ``most`` resources of a kind within one ``region`` of an account, or one dataset ``group``.
+
+    ``running``: only those count whose work has not ended.
+    """
+
+    most: int
+    within: str
+    running: bool = False
 
 
-def check_quota(tx: Transaction, kind: Kind, *, account: str, region: str, parent: str | None = None) -> None:
-    """Raise LimitExceeded when one more resource of this kind would be too many."""
-    if kind in _PER_REGION:
-        count, most = len(tx.find(kind.arn_kind, account=account, region=region)), _PER_REGION[kind]
-        if count >= most:
-            raise LimitExceeded(f"More than {most} {kind.words}s are not allowed in one region.")
-    if kind in _PER_GROUP:
-        count, most = len(tx.find(kind.arn_kind, parent=parent)), _PER_GROUP[kind]
-        if count >= most:
-            raise LimitExceeded(f"More than {most} {kind.words}s are not allowed in one dataset group.")
-    if kind in _RUNNING:
-        most = _RUNNING[kind]
-        if len(tx.find(kind.arn_kind, account=account, region=region, status=_IN_PROGRESS)) >= most:
-            raise LimitExceeded(f"More than {most} resources with PENDING or IN_PROGRESS status.")
+QUOTAS = {
+    "schema": Quota(500, "region"),
+    "dataset-group": Quota(5, "region"),
+    "solution": Quota(10, "group"),
+    "campaign": Quota(5, "group"),
+    "recommender": Quota(5, "group"),
+    "filter": Quota(30, "group"),
+    "metric-attribution": Quota(1, "group"),
+    "dataset-import-job": Quota(5, "region", running=True),
+    "solution-version": Quota(20, "region", running=True),
+    "batch-inference-job": Quota(5, "region", running=True),
+    "batch-segment-job": Quota(5, "region", running=True),
+    "data-deletion-job": Quota(5, "group", running=True),
+}
+_DEPLOYED = ("campaign", "recommender")  # of which the service says that there are too many in ACTIVE state
+
+_BATCH_JOBS = ("batch-inference-job", "batch-segment-job")
+_HELD_BY_GROUP = ("event-tracker", "solution", "recommender", "dataset", "filter", "metric-attribution")
+_GO_ALONG = {
+    "dataset-group": ("data-deletion-job",),
+    "dataset": ("dataset-import-job", "dataset-export-job"),
+    "solution": ("solution-version",),
+}
+_IN_PROGRESS = (lifecycle.CREATE_PENDING, lifecycle.CREATE_IN_PROGRESS, "PENDING", "IN_PROGRESS")
+_IN_TRANSITION = (
+    *lifecycle.UNSETTLED,
+    *(f"{verb} {state}" for verb in ("START", "STOP", "UPDATE") for state in ("PENDING", "IN_PROGRESS")),
+)
 
 
-def check_campaign_quota(tx: Transaction, solution: Resource) -> None:
-    """Raise LimitExceeded when the solution's dataset group has as many campaigns as it may have."""
-    solutions = tx.find(SOLUTION.arn_kind, parent=solution.parent)
-    campaigns = [c for s in solutions for c in tx.find(CAMPAIGN.arn_kind, parent=s.arn)]
-    if len(campaigns) >= _ACTIVE_CAMPAIGNS:
+def check_quota(
+    tx: Transaction,
+    kind: Kind,
+    *,
+    account: str,
+    region: str,
+    parent: str | None = None,
+    name: str | None = None,
+) -> None:
+    """Raise LimitExceeded when one more resource of this kind would be too many.
+
+    ``parent`` is the ARN of the dataset group, for kinds that are counted in one. Where ``name`` is taken nothing
+    is raised: that it is taken is the better answer.
+    """
+    quota = QUOTAS.get(kind.arn_kind)
+    if quota is None or (
+        name is not None and _is_taken(tx, resource_arn(region, account, kind.arn_kind, name))
+    ):
+        return
+    status = _IN_PROGRESS if quota.running else None
+    if quota.within == "region":
+        count = len(tx.find(kind.arn_kind, account=account, region=region, status=status))
+    else:
+        count = len(_of_group(tx, kind, parent or "", status))
+    if count < quota.most:
+        return
+    if quota.running:
+        raise LimitExceeded(f"More than {quota.most} resources with PENDING or IN_PROGRESS status.")
+    if kind.arn_kind in _DEPLOYED:
         raise LimitExceeded(
-            f"Cannot create a campaign. More than {_ACTIVE_CAMPAIGNS} resources in ACTIVE state. "
+            f"Cannot create a {kind.words}. More than {quota.most} resources in ACTIVE state. "
             "Please delete some and try again."
         )
+    where = "region" if quota.within == "region" else "dataset group"
+    raise LimitExceeded(f"More than {quota.most} {kind.words}s are not allowed in one {where}.")
+
+
+def _is_taken(tx: Transaction, arn: str) -> bool:
+    found = tx.get(arn)
+    return found is not None and found.deleted_at is None
+
+
+def _of_group(tx: Transaction, kind: Kind, group: str, status: tuple[str, ...] | None) -> list[Resource]:
+    """Return resources of a kind in a dataset group; a campaign is in that of its solution."""
+    parents = [s.arn for s in tx.find(SOLUTION.arn_kind, parent=group)] if kind is CAMPAIGN else [group]
+    return [found for parent in parents for found in tx.find(kind.arn_kind, parent=parent, status=status)]
 
 
 def delete(tx: Transaction, resource: Resource, now: float) -> None:
     """Delete a resource and what goes with it; raises ResourceInUse naming what stands in the way."""
-    if resource.status in lifecycle.UNSETTLED:
+    if resource.status in _IN_TRANSITION:
         raise ResourceInUse(f"{resource.arn} is {resource.status}; it can be deleted when that has ended.")
     if updates.is_running(resource):
         raise ResourceInUse(f"{resource.arn} has an update that has not ended.")
     blocker = _blocker(tx, resource)
     if blocker is not None:
-        state = f", which is {blocker.status}" if blocker.status in lifecycle.UNSETTLED else ""
+        state = f", which is {blocker.status}" if blocker.status in (*_IN_TRANSITION, *_IN_PROGRESS) else ""
         raise ResourceInUse(f"{resource.arn} is in use by {blocker.arn}{state}.")
-    for child in _goes_along(tx, resource):
-        tx.remove(child)
+    for kind in _GO_ALONG.get(resource.kind, ()):
+        for child in tx.find(kind, parent=resource.arn):
+            tx.remove(child)
+    if resource.kind in _DEPLOYED:
+        usage.provision(tx, resource, 0, now)
     lifecycle.bury(tx, resource, now)
 
 
@@ -75,43 +131,34 @@ def _blocker(tx: Transaction, resource: Resource) -> Resource | None:
     """Return a resource that keeps this one from being deleted; one being deleted itself does not."""
     match resource.kind:
         case DATASET_GROUP.arn_kind:
-            held = [
-                tx.find(k.arn_kind, parent=resource.arn) for k in (EVENT_TRACKER, SOLUTION, FILTER, DATASET)
-            ]
-            return next((child for children in held for child in children), None)
+            found = [tx.find(kind, parent=resource.arn) for kind in _HELD_BY_GROUP]
+            found += [tx.find("data-deletion-job", parent=resource.arn, status=_IN_PROGRESS)]
         case SCHEMA.arn_kind:
             datasets = tx.find(DATASET.arn_kind, account=resource.account, region=resource.region)
-            return next((d for d in datasets if d.body["schemaArn"] == resource.arn), None)
+            found = [[d for d in datasets if d.body["schemaArn"] == resource.arn]]
         case DATASET.arn_kind:
-            imports = tx.find(DATASET_IMPORT_JOB.arn_kind, parent=resource.arn, status=_IN_PROGRESS)
-            trainings = [
-                version
-                for solution in tx.find(SOLUTION.arn_kind, parent=resource.parent)
-                for version in tx.find(SOLUTION_VERSION.arn_kind, parent=solution.arn, status=_IN_PROGRESS)
+            found = [tx.find(kind, parent=resource.arn, status=_IN_PROGRESS) for kind in _GO_ALONG["dataset"]]
+            solutions = tx.find(SOLUTION.arn_kind, parent=resource.parent)
+            found += [
+                tx.find(SOLUTION_VERSION.arn_kind, parent=s.arn, status=_IN_PROGRESS) for s in solutions
             ]
-            return next(iter(imports + trainings), None)
+            found += [tx.find("recommender", parent=resource.parent, status=_IN_PROGRESS)]
         case SOLUTION.arn_kind:
-            campaigns = tx.find(CAMPAIGN.arn_kind, parent=resource.arn)
-            versions = tx.find(SOLUTION_VERSION.arn_kind, parent=resource.arn, status=lifecycle.UNSETTLED)
-            return next(iter(campaigns + versions + _batches(tx, resource)), None)
-        case FILTER.arn_kind:
-            return next((b for b in _batches(tx, resource) if b.body.get("filterArn") == resource.arn), None)
-    return None
-
-
-def _batches(tx: Transaction, of: Resource) -> list[Resource]:
-    """Return the batch jobs that run, of the resource's account and region or of a solution's versions."""
-    owner = {"account": of.account, "region": of.region, "status": _IN_PROGRESS}
-    running = [b for k in (BATCH_INFERENCE_JOB, BATCH_SEGMENT_JOB) for b in tx.find(k.arn_kind, **owner)]
-    if of.kind == SOLUTION.arn_kind:
-        return [b for b in running if (b.parent or "").startswith(f"{of.arn}/")]
-    return running
-
-
-def _goes_along(tx: Transaction, resource: Resource) -> list[Resource]:
-    match resource.kind:
-        case DATASET.arn_kind:
-            return tx.find(DATASET_IMPORT_JOB.arn_kind, parent=resource.arn)
-        case SOLUTION.arn_kind:
-            return tx.find(SOLUTION_VERSION.arn_kind, parent=resource.arn)
-    return []
+            versions = tx.find(SOLUTION_VERSION.arn_kind, parent=resource.arn)
+            found = [
+                tx.find(CAMPAIGN.arn_kind, parent=resource.arn),
+                [version for version in versions if version.status in lifecycle.UNSETTLED],
+                *(tx.find(job, parent=v.arn, status=_IN_PROGRESS) for v in versions for job in _BATCH_JOBS),
+            ]
+        case "filter":
+            jobs = [
+                job
+                for kind in _BATCH_JOBS
+                for job in tx.find(
+                    kind, account=resource.account, region=resource.region, status=_IN_PROGRESS
+                )
+            ]
+            found = [[job for job in jobs if job.body.get("filterArn") == resource.arn]]
+        case _:
+            found = []
+    return next((blocker for blockers in found for blocker in blockers), None)

@@ -7,7 +7,7 @@ from typing import Any
 
 from nextpick.errors import InvalidInput, ResourceInUse, ResourceNotFound
 from nextpick.names import short_id
-from nextpick.resources import campaigns, lifecycle, rules
+from nextpick.resources import campaigns, lifecycle, rules, usage
 from nextpick.resources.kinds import DATASET, SOLUTION, SOLUTION_VERSION
 from nextpick.store.records import Resource, Transaction
 
@@ -135,6 +135,7 @@ def complete(
     version.body = {**version.body, **trained}
     version.internal = {**version.internal, **internal}
     lifecycle.move(tx, version, lifecycle.ACTIVE, now)
+    usage.use(tx, version, usage.TRAINING_HOURS, trained["trainingHours"], now)
     solution = tx.get(version.parent or "")
     if solution is None:
         return

@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from hashlib import blake2b
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -43,10 +42,9 @@ class CampaignView(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A loaded version. ``cid`` is the campaign part of recommendation ids, 6 hex digits."""
+    """A loaded version."""
 
     name: str
-    cid: str
     info: RecipeInfo
     module: ModuleType
     state: dict[str, np.ndarray]
@@ -71,9 +69,8 @@ def load(directory: Path) -> Version:
     module = catalogue.load(info)
     if info.type != "USER_SEGMENTATION":
         _warm(module, state)
-    cid = blake2b(directory.name.encode(), digest_size=3).hexdigest()
     young = explore.Young(data, state["item_count"])
-    return Version(directory.name, cid, info, module, state, data, described["log_positions"], young)
+    return Version(directory.name, info, module, state, data, described["log_positions"], young)
 
 
 def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:

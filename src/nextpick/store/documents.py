@@ -45,3 +45,17 @@ def find(tx: Transaction, collection: str, prefix: str = "") -> list[tuple[str, 
     if prefix:
         query = query.where(_c.key >= prefix, _c.key < prefix + "\U0010ffff")
     return [(row.key, row.body) for row in tx.connection.execute(query)]
+
+
+def between(
+    tx: Transaction, collection: str, first: str, last: str, limit: int | None = None
+) -> list[tuple[str, dict[str, Any]]]:
+    """Return keys and documents from key ``first`` to before ``last``, in order of the keys."""
+    query = sa.select(_c.key, _c.body).where(_c.collection == collection, _c.key >= first, _c.key < last)
+    return [(row.key, row.body) for row in tx.connection.execute(query.order_by(_c.key).limit(limit))]
+
+
+def delete_between(tx: Transaction, collection: str, first: str, last: str) -> None:
+    """Delete the documents from key ``first`` to before ``last``."""
+    within = (_c.collection == collection, _c.key >= first, _c.key < last)
+    tx.connection.execute(document_table.delete().where(*within))

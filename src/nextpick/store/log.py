@@ -189,6 +189,22 @@ def read_group(directory: Path, group: str, upto: dict[str, int]) -> Iterator[Ev
                 yield _row(record)
 
 
+def read_between(
+    directory: Path, group: str, after: dict[str, int], upto: dict[str, int]
+) -> Iterator[EventRow]:
+    """Yield the events of a dataset group behind one position up to another, as ``read_group`` does."""
+    for name, last in sorted(upto.items()):
+        first = after.get(name, 0)
+        if first >= last:
+            continue
+        with closing(_open_for_reading(directory / f"{name}.db")) as connection:
+            query = (
+                f"SELECT {_COLUMNS} FROM event WHERE seq > ? AND seq <= ? AND dataset_group = ? ORDER BY seq"
+            )
+            for record in connection.execute(query, (first, last, group)):
+                yield _row(record)
+
+
 def has_events(directory: Path, group: str, after: dict[str, int]) -> bool:
     """Tell whether a dataset group has events after a position."""
     for path in sorted(directory.glob("*.db")):

@@ -213,6 +213,12 @@ class Transaction:
         """Write a changed job back."""
         self.connection.execute(job_table.update().where(job_table.c.id == job.id).values(**_columns(job)))
 
+    def forget_jobs(self, arn: str) -> None:
+        """Remove the jobs of a resource that have ended."""
+        c = job_table.c
+        ended = c.state.in_(("DONE", "FAILED", "STOPPED"))
+        self.connection.execute(job_table.delete().where(c.arn == arn, ended))
+
     def secret(self, name: str, new: bytes) -> bytes:
         """Return the stored secret of that name, storing ``new`` when there is none."""
         row = self.connection.execute(
