@@ -53,6 +53,9 @@ class Settings:
     attribution_every_s: float = _setting(
         10.0, "Longest time until an event is in the sums of its metric attribution."
     )
+    compact_after_s: float = _setting(
+        86_400.0, "Age at which streamed events and records leave the log for their dataset."
+    )
     rate_quotas: bool = _setting(
         False,
         "Whether the rate of requests is limited as in Amazon Personalize, with ThrottlingException beyond it.",

@@ -135,7 +135,7 @@ def test_a_first_import_on_a_full_disk_leaves_an_empty_dataset(server: Server, b
     blobs.free()
     version = shop.trained(shop.train(shop.solution()))
     assert version["status"] == "CREATE FAILED"
-    assert "nothing was imported yet" in version["failureReason"]
+    assert "Dataset has fewer than 1000 interactions" in version["failureReason"]
 
 
 @pytest.mark.parametrize("room", [0, 2 << 20])

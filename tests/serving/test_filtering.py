@@ -1,5 +1,6 @@
 """Masks of filters against an interpreter that reads records row by row."""
 
+import json
 from typing import Any
 
 import hypothesis.strategies as st
@@ -12,6 +13,7 @@ from nextpick.data.filters.grammar import parse
 from nextpick.data.filters.resolve import columns_of, resolve
 from nextpick.data.view import Texts, View, ViewColumn
 from nextpick.data.vocabulary import Vocabulary
+from nextpick.serving.live import Put
 from nextpick.serving.spaces import NO_CHANGES, Changes, Space
 
 N = 30
@@ -99,14 +101,15 @@ def test_masks_equal_reading_row_by_row(rows: list[dict], expressions: list, dat
     bound = bind(resolve(parse(written(expressions)), COLUMNS), {}, COLUMNS)
     includes, excludes = tuple(e for e in bound if e.includes), tuple(e for e in bound if not e.includes)
     known = [*rows[: len(ids) - 1], {"GENRE": (), "YEAR": None}]
-    changes = Changes()
-    for _ in range(3):
+    changes = Changes({})
+    for step in range(3):
         mask = space.mask(includes or None, excludes, changes)
         allowed = np.ones(len(ids), bool) if mask is None else mask
         assert allowed.tolist() == [lets_through(expressions, row) for row in known], written(expressions)
         at, new = data.draw(st.integers(0, len(ids) - 1)), data.draw(record)
         known[at] = new
-        changes.put(ids.id(at), {"GENRE": new["GENRE"] or None, "YEAR": new["YEAR"]})
+        held = json.dumps({"GENRE": list(new["GENRE"]) or None, "YEAR": new["YEAR"]})
+        changes.add(Put("file", step + 1, 0, ids.id(at), held), "ITEM_ID")
 
 
 def test_masks_are_kept_within_their_room() -> None:

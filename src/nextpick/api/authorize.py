@@ -18,7 +18,7 @@ from nextpick.wire.dispatch import Call, Route
 from nextpick.wire.shapes import service
 
 _PREFIXES = {"nextpick": "nextpick"}
-_NO_RESOURCE = ("PutEvents",)  # which names a tracking id, and that is no ARN
+_NO_RESOURCE = ("PutEvents", "PutActionInteractions")  # which name a tracking id, and that is no ARN
 _ON_ONE = re.compile("(?:Describe|Update|Delete|Get|Start|Stop)(.+)")
 _CREATED = {f"Create{kind.operation}": kind for kind in KINDS.values()}
 

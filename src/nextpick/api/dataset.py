@@ -8,6 +8,7 @@ from nextpick.errors import InvalidInput, ResourceAlreadyExists
 from nextpick.names import tracking_id
 from nextpick.resources import datasets, lifecycle
 from nextpick.resources.kinds import DATASET, DATASET_GROUP, SCHEMA
+from nextpick.store import log as event_log
 
 _TYPES = ("INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS")
 
@@ -44,7 +45,15 @@ def create_dataset(ctx: Context, request: Request) -> Answer:
             parent=group.arn,
             body=body,
             now=ctx.now(),
-            internal={"tags": tags_of(request), "dir": uuid.uuid4().hex, "parts": []},
+            internal={
+                "tags": tags_of(request),
+                "dir": uuid.uuid4().hex,
+                "parts": [],
+                "folded": group.internal["since"]
+                if dataset_type
+                == "INTERACTIONS"  # the events of a group's trackers are there before its dataset
+                else event_log.positions(ctx.settings.home / "log"),
+            },
         )
     return {"datasetArn": dataset.arn}
 

@@ -4,6 +4,7 @@ from nextpick.api.context import Answer, Context, Request, body_of, operation, t
 from nextpick.errors import InvalidInput
 from nextpick.resources import lifecycle, rules
 from nextpick.resources.kinds import DATASET_GROUP
+from nextpick.store import log as event_log
 
 
 @operation("CreateDatasetGroup")
@@ -22,7 +23,12 @@ def create_dataset_group(ctx: Context, request: Request) -> Answer:
             name=request["name"],
             body=body_of(request),
             now=ctx.now(),
-            internal={"tags": tags_of(request)},
+            internal={
+                "tags": tags_of(request),
+                "since": event_log.positions(
+                    ctx.settings.home / "log"
+                ),  # what an earlier one of its name left
+            },
         )
     answer = {"datasetGroupArn": group.arn}
     return answer | ({"domain": request["domain"]} if "domain" in request else {})

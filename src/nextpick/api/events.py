@@ -36,7 +36,7 @@ def routes(serving: Serving) -> dict[tuple[str, str], Route]:
 
 async def _put_events(serving: Serving, call: Call, request: PutEvents) -> None:
     group = serving.find_tracked(request.trackingId, call.account, call.region)
-    if group is None:
+    if group is None or ":dataset-group/" not in group:
         raise InvalidInput(f"The tracking id {request.trackingId} is not of an event tracker.")
     now = serving.clock.now()
     await serving.writer.append([_row(group, request, event, now) for event in request.eventList])
@@ -45,7 +45,12 @@ async def _put_events(serving: Serving, call: Call, request: PutEvents) -> None:
 def _row(group: str, request: PutEvents, event: Event, now: float) -> EventRow:
     if len(_encode(event)) > _MOST_BYTES:
         raise InvalidInput(f"An event is larger than {_MOST_BYTES} bytes.")
-    properties = _properties(event)
+    properties = properties_of(event.properties)
+    for name in properties:
+        if name.lower() in _FORBIDDEN:
+            raise InvalidInput(
+                f"properties must not hold {name}: it is a member of the event or of the request."
+            )
     item = event.itemId if event.itemId is not None else properties.get("itemId")
     if item is not None:
         item = str(item)
@@ -70,20 +75,16 @@ def _row(group: str, request: PutEvents, event: Event, now: float) -> EventRow:
     )
 
 
-def _properties(event: Event) -> dict[str, Any]:
-    if event.properties is None:
+def properties_of(text: str | None) -> dict[str, Any]:
+    """Read a member ``properties``; raises InvalidInput unless it is a JSON object."""
+    if text is None:
         return {}
     try:
-        properties = decode(event.properties.encode())
+        properties = decode(text.encode())
     except Serialization:
         raise InvalidInput("Error parsing properties json") from None
     if not isinstance(properties, dict):
         raise InvalidInput("Error parsing properties json")
-    for name in properties:
-        if name.lower() in _FORBIDDEN:
-            raise InvalidInput(
-                f"properties must not hold {name}: it is a member of the event or of the request."
-            )
     return properties
 
 

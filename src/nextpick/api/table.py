@@ -17,6 +17,7 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     measured,
     metric_attribution,
     own,
+    puts,
     recipe,
     recommender,
     runtime,
@@ -41,6 +42,7 @@ def routes(services: Services, serving: Serving, guard: Guard) -> Mapping[tuple[
     table = {key: Route(partial(_handle, services, handler)) for key, handler in HANDLERS.items()}
     table.update(runtime.routes(serving))
     table.update(events.routes(serving))
+    table.update(puts.routes(services, serving))
     for name, operation in table:
         if operation not in service(name).operations:
             raise ValueError(f"{operation} is no operation of {name}")
@@ -53,7 +55,7 @@ def routes(services: Services, serving: Serving, guard: Guard) -> Mapping[tuple[
 
 def implemented() -> set[tuple[str, str]]:
     """Return (service, operation) of everything nextpick speaks."""
-    return {*HANDLERS, *runtime.OPERATIONS, *events.OPERATIONS}
+    return {*HANDLERS, *runtime.OPERATIONS, *events.OPERATIONS, *puts.OPERATIONS}
 
 
 def _handle(services: Services, handler: Handler, call: Call, request: dict) -> object:

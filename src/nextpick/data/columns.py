@@ -10,6 +10,7 @@ from nextpick.data.avro import Field, Schema
 
 pc: Any = pyarrow.compute  # makes its functions when imported, unseen by type checkers
 
+CREATED = "CREATION_TIMESTAMP"
 MAX_TEXTUAL = 20_000
 MAX_ID = 256
 MAX_STRING = 1000

@@ -7,6 +7,7 @@ process must not hold. On disk: ``snapshot.json`` {format, latest, event_types, 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,10 +78,12 @@ class Data(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A dataset to build a snapshot from: its schema and the directories of its parts, oldest first."""
+    """A dataset to build a snapshot from: its schema, the directories of its parts, oldest first, and (id, JSON) of
+    records that were put since (``records.py``)."""
 
     schema: Schema
     parts: list[Path]
+    records: Sequence[tuple[str, str]] = ()
 
 
 def open_snapshot(directory: Path) -> Data:

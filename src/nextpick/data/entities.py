@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nextpick.data.columns import pc, specs
+from nextpick.data import records
+from nextpick.data.columns import CREATED, pc, specs
 from nextpick.data.dataset import Source
 from nextpick.data.kinds import Kind
 from nextpick.data.part import Part
 from nextpick.data.spill import codes_of, one_chunk
-
-CREATED = "CREATION_TIMESTAMP"
 
 
 def read_entities(source: Source, kind: Kind, excluded: Container[str]) -> pa.Table:
@@ -42,6 +41,8 @@ def _newest(source: Source, kind: Kind, names: Container[str]) -> pa.Table:
     tables = [schema.empty_table()]
     for directory in source.parts:
         tables.extend(Part(directory).take_all(schema))
+    if source.records:
+        tables.append(records.table_of(source.records, source.schema, kind).select(schema.names))
     table = one_chunk(pa.concat_tables(tables))
     codes = codes_of(table.column(kind.key).chunk(0))
     last = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)

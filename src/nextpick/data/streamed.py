@@ -1,12 +1,18 @@
 """Streamed events as rows to train on."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from nextpick.data.avro import Schema
+from nextpick.data.columns import arrow_schema, specs
+from nextpick.data.kinds import Kind
 from nextpick.data.part import BUCKET_BITS
+from nextpick.data.records import read_known
 from nextpick.data.spill import HASH_BITS, codes_of, key_hashes, one_chunk
 
 if TYPE_CHECKING:
@@ -52,7 +58,28 @@ class Streamed:
         return [found]
 
 
-def _table(events: Iterable["EventRow"]) -> pa.Table:
+def _used(event: "EventRow") -> dict[str, Any]:
+    """Return the cells of ``COLUMNS`` but the user's."""
+    return {
+        "ITEM_ID": event.item,
+        "TIMESTAMP": event.time,
+        "EVENT_TYPE": event.event_type,
+        "EVENT_VALUE": event.event_value,
+    }
+
+
+def rows_of(events: Iterable["EventRow"], schema: Schema, kind: Kind) -> pa.Table:
+    """Return the events that can be trained on as rows of a part: what else was sent about them is in the columns of
+    the schema that ``properties`` name, null where it cannot be read."""
+    columns = specs(schema, kind)
+    return _table(events, arrow_schema(columns), partial(_cells, schema, kind))
+
+
+def _table(
+    events: Iterable["EventRow"],
+    schema: pa.Schema = COLUMNS,
+    cells: Callable[["EventRow"], dict[str, Any]] = _used,
+) -> pa.Table:
     users: list[str | None] = []
     sessions: list[str] = []
     times: list[int] = []
@@ -68,33 +95,40 @@ def _table(events: Iterable["EventRow"]) -> pa.Table:
         times.append(event.time)
         rows.append(event)
         if len(rows) == _CHUNK:
-            chunks.append(_chunk(rows))
+            chunks.append(_chunk(rows, schema, cells))
             rows = []
-    table = one_chunk(pa.concat_tables([*chunks, _chunk(rows)]))
+    table = one_chunk(pa.concat_tables([*chunks, _chunk(rows, schema, cells)]))
     _link(users, sessions, times)
     linked = pa.array(users, pa.string()).dictionary_encode()
-    table = table.set_column(0, COLUMNS.field("USER_ID"), linked.cast(COLUMNS.field("USER_ID").type))
-    known = table.column("USER_ID").is_valid().to_numpy() & table.column("ITEM_ID").is_valid().to_numpy()
+    place, item = schema.get_field_index("USER_ID"), "ITEM_ID" if "ITEM_ID" in schema.names else "ACTION_ID"
+    table = table.set_column(place, schema.field(place), linked.cast(schema.field(place).type))
+    known = table.column("USER_ID").is_valid().to_numpy() & table.column(item).is_valid().to_numpy()
     return one_chunk(table.filter(pa.array(known)))
 
 
-def _chunk(rows: list["EventRow"]) -> pa.Table:
+def _chunk(
+    rows: list["EventRow"], schema: pa.Schema, cells: Callable[["EventRow"], dict[str, Any]]
+) -> pa.Table:
     """Return events as columns; users are filled in when all sessions are known."""
-    columns = {
-        "USER_ID": [None] * len(rows),
-        "ITEM_ID": [event.item for event in rows],
-        "TIMESTAMP": [event.time for event in rows],
-        "EVENT_TYPE": [event.event_type for event in rows],
-        "EVENT_VALUE": [event.event_value for event in rows],
-    }
+    read = [cells(event) for event in rows]
     arrays = []
-    for field in COLUMNS:
+    for field in schema:
         plain = pa.string() if pa.types.is_dictionary(field.type) else field.type
-        array = pa.array(columns[field.name], plain)
-        arrays.append(
-            array.dictionary_encode().cast(field.type) if pa.types.is_dictionary(field.type) else array
-        )
-    return pa.Table.from_arrays(arrays, schema=COLUMNS)
+        array = pa.array([row.get(field.name) for row in read], plain)
+        arrays.append(array.dictionary_encode().cast(field.type) if plain is not field.type else array)
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _cells(schema: Schema, kind: Kind, event: "EventRow") -> dict[str, Any]:
+    sent = read_known(schema, kind, json.loads(event.properties)) if event.properties else {}
+    return {
+        **sent,
+        **_used(event),
+        "ACTION_ID": event.item,
+        "IMPRESSION": "|".join(event.impression) if event.impression else None,
+        "RECOMMENDATION_ID": event.recommendation_id,
+        "EVENT_ATTRIBUTION_SOURCE": event.source,
+    }
 
 
 def _link(users: list[str | None], sessions: list[str], times: list[int]) -> None:

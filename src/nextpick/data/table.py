@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -46,24 +46,49 @@ def import_part(
     Raises DataFailure naming file, line, column and value when the data as a whole cannot be used, Stopped
     when ``run`` says so; nothing is left under ``out`` then.
     """
-    started = time.perf_counter()
     kind = kinds.find(dataset_type.upper(), None)
     if kind is None:
         raise DataFailure(f"There are no datasets of type {dataset_type}.")
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    try:
-        columns = specs(schema, kind)
-        ledger = Ledger(settings.bad_row_share)
-        total = sum(found.size for found in objects)
-        bits = max(0, min(BUCKET_BITS, (max(total - 1, 1) // PARTITION_BYTES).bit_length()))
-        spill = Spill(out / "spill", arrow_schema(columns), kind.key, bits)
-        with closing(spill):
-            _read_all(objects, columns, spill, ledger, total, settings, run)
+    columns = specs(schema, kind)
+    ledger = Ledger(settings.bad_row_share)
+    total = sum(found.size for found in objects)
+
+    def fill(spill: Spill) -> None:
+        _read_all(objects, columns, spill, ledger, total, settings, run)
         if not ledger.rows:
             names = ", ".join(found.name for found in objects)
             raise DataFailure(f"{names}: there are no rows below the header.")
         ledger.check(ledger.rows)
+
+    return _write_part(out, columns, kind, total, fill, ledger, run)
+
+
+def write_part(table: pa.Table, schema: Schema, kind: kinds.Kind, out: Path, run: Run) -> ImportReport:
+    """Write typed rows as a part to the new directory ``out``: on disk when this returns; raises as ``import_part``."""
+    ledger = Ledger(0.0)
+    ledger.rows = table.num_rows
+    return _write_part(
+        out, specs(schema, kind), kind, table.nbytes, lambda spill: spill.add(table), ledger, run
+    )
+
+
+def _write_part(
+    out: Path,
+    columns: tuple[Spec, ...],
+    kind: kinds.Kind,
+    total: int,
+    fill: Callable[[Spill], None],
+    ledger: Ledger,
+    run: Run,
+) -> ImportReport:
+    started = time.perf_counter()
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    try:
+        bits = max(0, min(BUCKET_BITS, (max(total - 1, 1) // PARTITION_BYTES).bit_length()))
+        spill = Spill(out / "spill", arrow_schema(columns), kind.key, bits)
+        with closing(spill):
+            fill(spill)
         written = _write_all(spill, kind, out, run)
         shutil.rmtree(out / "spill")
         report = ImportReport(

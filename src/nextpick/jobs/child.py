@@ -33,6 +33,7 @@ _MODULES = {
     "batch": "batch",
     "recommender": "recommender",
     "attribute": "attribute",
+    "compact": "compact",
 }
 _REPORT_EVERY_S = 0.25
 

@@ -11,7 +11,7 @@ from nextpick.access.job import Refused
 from nextpick.data.avro import parse_schema
 from nextpick.data.filters.resolve import EVENTS
 from nextpick.data.table import import_part
-from nextpick.jobs import import_attribution, views
+from nextpick.jobs import folding, import_attribution, views
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.resources import datasets, usage
 from nextpick.store import blobs
@@ -51,15 +51,18 @@ def perform(work: Work) -> Outcome:
                 f"The import has {report.rows_read} interactions; an import of interactions needs at least {least}."
             )
         attributed.measure(out, parsed)
+    fold = folding.fold(work, dataset, parsed) if dataset_type not in EVENTS else None
     view = None
     if dataset_type not in EVENTS or "view" in dataset.internal:
         work.run.checkpoint(0.9, "writing what filters look at")
-        view = views.make(work, dataset, parsed, datasets.parts_after(dataset, mode, part))
+        held = dataset.internal["parts"]
+        parts = datasets.parts_after(held, mode, part, fold.part if fold else None)
+        view = views.make(work, dataset, parsed, parts, fold.upto if fold else None)
 
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
         latest = report.latest_timestamp
         rows = report.rows_written
-        datasets.commit_import(tx, resource, now, part=part, rows=rows, latest=latest, view=view)
+        datasets.commit_import(tx, resource, now, part=part, rows=rows, latest=latest, view=view, fold=fold)
         attributed.record(tx, now)
         usage.use(tx, resource, usage.IMPORTED_BYTES, sum(found.size for found in objects), now)
 

@@ -10,7 +10,7 @@ import threading
 import time
 
 from nextpick.clock import Clock
-from nextpick.jobs import attribution_schedule, queue, schedule, sweep
+from nextpick.jobs import attribution_schedule, compact_schedule, queue, schedule, sweep
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
 
@@ -40,6 +40,7 @@ class JobRunner:
         self._records, self._settings, self._clock = records, settings, clock
         self._children: dict[str, _Child] = {}
         self._attributions = attribution_schedule.AttributionSchedule(records, settings)
+        self._compactions = compact_schedule.CompactSchedule(records, settings)
         self._ending = threading.Event()
         # the read end goes to every child, the write end stays here: when this process is gone, reads end
         self._pipe = os.pipe()
@@ -76,6 +77,7 @@ class JobRunner:
                     due = time.monotonic() + 1.0
                     schedule.tick(self._records, self._settings, self._clock.now())
                     self._attributions.tick(self._clock.now())
+                    self._compactions.tick(self._clock.now())
                     sweep.bury_the_dead(self._records, self._clock.now() - self._settings.tombstone_s)
             except Exception:
                 log.exception("the job runner met an error and goes on")

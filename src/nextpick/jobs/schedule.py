@@ -10,6 +10,7 @@ from typing import Any
 
 from nextpick.errors import ServiceError
 from nextpick.resources import lifecycle, recommenders, updates, versions
+from nextpick.resources.datasets import PUT
 from nextpick.resources.kinds import DATASET_IMPORT_JOB, RECOMMENDER, SOLUTION, SOLUTION_VERSION
 from nextpick.settings import Settings
 from nextpick.store import log as event_log
@@ -61,7 +62,10 @@ def is_due(tx: Transaction, solution: Resource, settings: Settings, now: float) 
     if any(v.status in lifecycle.UNSETTLED for v in made):
         return False
     dataset = versions.interactions_dataset(tx, solution.parent)
-    if dataset is None or not dataset.internal.get("parts"):
+    log_dir = settings.home / "log"
+    if dataset is None or not (
+        dataset.internal["parts"] or event_log.has_events(log_dir, dataset.parent or "", {})
+    ):
         return False
     if tx.find(DATASET_IMPORT_JOB.arn_kind, parent=dataset.arn, status=lifecycle.UNSETTLED):
         return False
@@ -92,10 +96,12 @@ def interval_s(solution: Resource) -> float:
 
 
 def _has_new_interactions(dataset: Resource, trained_on: dict[str, Any], settings: Settings) -> bool:
-    if trained_on["parts"] != dataset.internal["parts"]:
+    known = trained_on["positions"]
+    imported = [[p for p in of["parts"] if not p.startswith(PUT)] for of in (trained_on, dataset.internal)]
+    folded = dataset.internal.get("folded", {})
+    if imported[0] != imported[1] or any(seq > known.get(name, 0) for name, seq in folded.items()):
         return True
     newer = event_log.positions(settings.home / "log")
-    folded = trained_on["positions"]
-    return any(seq > folded.get(name, 0) for name, seq in newer.items()) and event_log.has_events(
-        settings.home / "log", dataset.parent or "", folded
+    return any(seq > known.get(name, 0) for name, seq in newer.items()) and event_log.has_events(
+        settings.home / "log", dataset.parent or "", known
     )

@@ -76,16 +76,17 @@ def train(
     event_type: all that is trained on;  excluded: by dataset type, columns to leave out. Raises as ``perform``.
     """
     started = work.clock.now()
-    sources, dataset = _sources(work, group)
     log_dir = work.settings.home / "log"
     positions = event_log.positions(log_dir)
+    sources, dataset = _sources(work, group, positions)
+    folded = dataset.internal.get("folded", {})
     out.mkdir()
     config = body.get("solutionConfig", {})
     threshold = config.get("eventValueThreshold")
     snapshot.build_snapshot(
         out / "snapshot",
         **sources,
-        events=event_log.read_group(log_dir, group, positions),
+        events=event_log.read_between(log_dir, group, folded, positions),
         run=work.run.share(0.0, 0.3),
         event_type=event_type,
         event_value_threshold=float(threshold) if threshold else None,
@@ -118,24 +119,27 @@ def train(
     return Trained(choice, metrics, trained_on, hours, report)
 
 
-def _sources(work: Work, group: str) -> tuple[dict[str, Any], Resource]:
-    """Return the snapshot's sources by dataset type, and the interactions dataset."""
+def _sources(work: Work, group: str, positions: dict[str, int]) -> tuple[dict[str, Any], Resource]:
+    """Return the snapshot's sources by dataset type, records put up to ``positions`` of the log included, and the
+    interactions dataset."""
+    log_dir = work.settings.home / "log"
     sources: dict[str, Any] = {"interactions": None, "items": None, "users": None}
     interactions = None
     with work.records.read() as tx:
         for dataset in tx.find(DATASET.arn_kind, parent=group):
             member = dataset.body["datasetType"].lower()
             schema = tx.get(dataset.body["schemaArn"])
-            if member not in sources or schema is None or not dataset.internal["parts"]:
+            if member not in sources or schema is None:
                 continue
             directory = datasets_dir(work.settings.home) / dataset.internal["dir"]
             parts = [directory / part for part in dataset.internal["parts"]]
-            sources[member] = snapshot.Source(parse_schema(schema.body["schema"]), parts)
+            put = event_log.read_records(log_dir, dataset.arn, dataset.internal.get("folded", {}), positions)
+            sources[member] = snapshot.Source(parse_schema(schema.body["schema"]), parts, put)
             if member == "interactions":
                 interactions = dataset
     if interactions is None:
         least = work.settings.min_interactions
-        raise JobFailure(f"Dataset has fewer than {least} interactions: nothing was imported yet.")
+        raise JobFailure(f"Dataset has fewer than {least} interactions: there is no Interactions dataset.")
     return sources, interactions
 
 

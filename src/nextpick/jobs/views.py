@@ -8,13 +8,22 @@ from nextpick.data.dataset import Source
 from nextpick.data.filters.resolve import EVENTS
 from nextpick.data.view_build import build_view
 from nextpick.durable import sync
+from nextpick.jobs.folding import stream_of
 from nextpick.jobs.work import Work, datasets_dir, results
 from nextpick.store import log as event_log
 from nextpick.store.records import Resource
 
 
-def make(work: Work, dataset: Resource, schema: Schema, parts: list[str]) -> dict[str, Any]:
+def make(
+    work: Work,
+    dataset: Resource,
+    schema: Schema,
+    parts: list[str],
+    folded: dict[str, int] | None = None,
+) -> dict[str, Any]:
     """Write a view of a dataset's parts beside them and return what the record keeps of it.
+
+    folded: up to where of the log the parts go, by default what the dataset's record says.
 
     Raises DataFailure when a part cannot be read.
     """
@@ -22,11 +31,12 @@ def make(work: Work, dataset: Resource, schema: Schema, parts: list[str]) -> dic
     directory = datasets_dir(home) / dataset.internal["dir"]
     name = f"{work.job.id}.{work.job.fence}.view.{type_}"
     source = Source(schema, [directory / part for part in parts])
-    positions: dict[str, int] = {}
+    after: dict[str, int] = dataset.internal.get("folded", {}) if folded is None else folded
+    positions = after
     with results(directory / name) as out:
         if type_ in EVENTS:
             positions = event_log.positions(home / "log")
-            events = event_log.read_group(home / "log", dataset.parent or "", positions)
+            events = event_log.read_between(home / "log", stream_of(dataset), after, positions)
             snapshot.build_snapshot(out, source, None, None, events, work.run)
         else:
             kind = kinds.find(type_, None)

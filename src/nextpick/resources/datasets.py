@@ -1,16 +1,39 @@
 """Datasets: what an import adds, what a schema update may change.
 
-``internal`` of a dataset: ``dir``, its directory; ``parts``, names of the immutable parts in it, oldest first;
+``internal`` of a dataset: ``dir``, its directory; ``parts``, names of the immutable parts in it, oldest first, those
+of records and events that were put (``Fold``) beginning with ``PUT``; ``folded``, up to where of the log these are;
+``mark``, where the log was a while ago;
 ``rows``. Source: developer guide, "Importing data", "Replacing a dataset's schema".
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from nextpick.data.avro import Schema
 from nextpick.errors import InvalidInput, ResourceInUse
 from nextpick.resources import lifecycle, views
 from nextpick.resources.kinds import DATASET_IMPORT_JOB, SOLUTION
 from nextpick.store.records import Resource, Transaction
+
+PUT = "put."
+
+
+class Fold(NamedTuple):
+    """What was put ``after`` a position of the log and ``upto`` another: its part (None where there was nothing)."""
+
+    part: str | None
+    rows: int
+    after: dict[str, int]
+    upto: dict[str, int]
+
+
+def take_fold(dataset: Resource, fold: Fold) -> bool:
+    """Let a fold be the dataset's newest part; False when something else was folded since it began."""
+    if dataset.internal.get("folded", {}) != fold.after:
+        return False
+    parts = [*dataset.internal["parts"], *([fold.part] if fold.part else [])]
+    rows = dataset.internal.get("rows", 0) + fold.rows
+    dataset.internal = {**dataset.internal, "parts": parts, "rows": rows, "folded": fold.upto}
+    return True
 
 
 def check_import_mode(tx: Transaction, dataset: Resource, mode: str) -> None:
@@ -27,9 +50,10 @@ def kept(dataset: Resource) -> set[str]:
     return {*dataset.internal["parts"], *([view["dir"]] if view else [])}
 
 
-def parts_after(dataset: Resource, mode: str, part: str) -> list[str]:
-    """Return the parts a dataset has once an import has added one, or put it in the place of all others."""
-    return [part] if mode == "FULL" else [*dataset.internal["parts"], part]
+def parts_after(parts: list[str], mode: str, part: str, fold: str | None = None) -> list[str]:
+    """Return the parts a dataset has once an import has added one, or put it in the place of all others imported."""
+    before = [held for held in parts if mode != "FULL" or held.startswith(PUT)]
+    return [*before, *([fold] if fold else []), part]
 
 
 def commit_import(
@@ -41,10 +65,12 @@ def commit_import(
     rows: int,
     latest: int | None,
     view: dict[str, Any] | None,
+    fold: Fold | None,
 ) -> None:
     """Make an imported part the dataset's data (FULL) or add it (INCREMENTAL), and the job ACTIVE.
 
-    ``view``: one of the data as it is then, unless another import has ended in between.
+    ``view``: one of the data as it is then, unless another import has ended in between;  ``fold``: what was put
+    before, which the import is the newer of.
     """
     dataset = tx.get(job_resource.parent or "")
     if dataset is None or dataset.deleted_at is not None:
@@ -53,9 +79,11 @@ def commit_import(
         )
         return
     full = job_resource.body["importMode"] == "FULL"
+    if fold is not None:
+        take_fold(dataset, fold)
     dataset.internal = {
         **dataset.internal,
-        "parts": parts_after(dataset, job_resource.body["importMode"], part),
+        "parts": parts_after(dataset.internal["parts"], job_resource.body["importMode"], part),
         "rows": rows + (0 if full else dataset.internal.get("rows", 0)),
         "latest": max(latest or 0, 0 if full else dataset.internal.get("latest", 0)),
     }

@@ -7,6 +7,7 @@ from nextpick.data.filters.resolve import resolve
 from nextpick.resources import lifecycle
 from nextpick.resources.kinds import CAMPAIGN, DATASET, EVENT_TRACKER, FILTER, RECOMMENDER
 from nextpick.serving.filtering import FilterView
+from nextpick.serving.live import Positions
 from nextpick.serving.versions import CampaignView
 from nextpick.serving.views import Group, ViewRef
 from nextpick.store.records import Records, Resource
@@ -38,7 +39,7 @@ class Index:
         return self._fresh().campaigns.get((arn, account, region))
 
     def tracked(self, tracking_id: str, account: str, region: str) -> str | None:
-        """Return the ARN of the dataset group an event tracker belongs to."""
+        """Return the ARN of the dataset group of an event tracker, or of the Action_Interactions dataset, of an id."""
         return self._fresh().tracked.get((tracking_id, account, region))
 
     def filter(self, arn: str, account: str, region: str) -> FilterView | None:
@@ -94,6 +95,9 @@ class Index:
                 campaign.created_at,
             )
         tracked = {(t.body["trackingId"], t.account, t.region): t.body["datasetGroupArn"] for t in trackers}
+        tracked |= {
+            (d.body["trackingId"], d.account, d.region): d.arn for d in datasets if "trackingId" in d.body
+        }
         by_key = {(f.arn, f.account, f.region): f for f in filters}
         return _Content(version, views, tracked, by_key, _groups(datasets))
 
@@ -101,11 +105,13 @@ class Index:
 def _groups(datasets: list[Resource]) -> dict[str, Group]:
     arns: dict[str, dict[str, str]] = {}
     views: dict[str, dict[str, ViewRef]] = {}
+    folded: dict[str, dict[str, Positions]] = {}
     for dataset in datasets:
         group, type_ = dataset.parent or "", dataset.body["datasetType"]
         arns.setdefault(group, {})[type_] = dataset.arn
+        folded.setdefault(group, {})[type_] = dataset.internal.get("folded", {})
         view = dataset.internal.get("view")
         if view is not None:
             ref = ViewRef(f"{dataset.internal['dir']}/{view['dir']}", view["positions"])
             views.setdefault(group, {})[type_] = ref
-    return {group: Group(group, named, views.get(group, {})) for group, named in arns.items()}
+    return {group: Group(group, named, views.get(group, {}), folded[group]) for group, named in arns.items()}

@@ -45,18 +45,12 @@ class Asked(NamedTuple):
 
 
 class Filtering:
-    """Evaluates filters. ``changes`` are the records that were put since the views, by dataset ARN."""
+    """Evaluates filters, on views of the data and what was put since."""
 
-    def __init__(
-        self,
-        views: Views,
-        tails: Tails,
-        in_use: Callable[[], set[str]],
-        changes: Mapping[str, Changes] | None = None,
-    ) -> None:
+    def __init__(self, views: Views, tails: Tails, in_use: Callable[[], set[str]]) -> None:
         """Take what filters look at; ``in_use`` returns the names of the versions that campaigns point at."""
         self._views, self._tails, self._in_use = views, tails, in_use
-        self._changes: Mapping[str, Changes] = changes or {}
+        self._changes: dict[str, tuple[str, Changes]] = {}
         self._spaces: dict[tuple[str, str], tuple[str, Space]] = {}
         self._event_rows: dict[tuple[str, str], tuple[str, np.ndarray]] = {}
 
@@ -185,7 +179,26 @@ class Filtering:
                 del kept[key]
 
     def _changed(self, group: Group, type_: str) -> Changes:
-        return self._changes.get(group.datasets.get(type_, ""), NO_CHANGES)
+        """Return what was put into a dataset since its view, or since the dataset was made."""
+        dataset = group.datasets.get(type_)
+        if dataset is None:
+            return NO_CHANGES
+        ref = group.views.get(type_)
+        path, positions = (ref.path, ref.positions) if ref else ("", group.folded.get(type_, {}))
+        kept = self._changes.get(dataset)
+        if kept is None or kept[0] != path:
+            if ref is None:  # a view holds its own
+                self._tails.hold(dataset, positions)
+            elif kept is not None:
+                self._tails.release([dataset])
+            kept = self._changes[dataset] = path, Changes(positions)
+        changes = kept[1]
+        n = self._tails.n_puts(dataset)
+        if n != changes.seen:
+            for put in self._tails.puts(dataset, changes.upto):
+                changes.add(put, _KEYS[type_])
+            changes.seen = n
+        return changes
 
     def _history(self, version: Version, group: Group, user: str) -> "_History":
         data, positions = self._views.events(group, "INTERACTIONS")

@@ -1,4 +1,7 @@
-"""Live tails: the events that a version's snapshot has not folded in, by user, from every worker's log file."""
+"""Live tails: what a version's snapshot, or a view, has not folded in, from every worker's log file.
+
+Events by user, records that were put by dataset.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
@@ -28,6 +31,16 @@ class Event(NamedTuple):
     type: str = ""
 
 
+class Put(NamedTuple):
+    """One record that was put. ``time`` in milliseconds since 1970; ``record`` as JSON (data/records.py)."""
+
+    file: str
+    seq: int
+    time: int
+    id: str
+    record: str
+
+
 class Tails:
     """Events by (dataset group, user or session), in memory, from the oldest position that is in use on.
 
@@ -40,6 +53,8 @@ class Tails:
         self._floor: Positions | None = None
         self._since: Positions = {}
         self._events: dict[tuple[str, str], list[Event]] = {}
+        self._puts: dict[str, list[Put]] = {}
+        self._n_puts: dict[str, int] = {}
 
     def hold(self, name: str, positions: Positions) -> None:
         """See that every event after ``positions`` is known until ``release(name)``; reads again what was not."""
@@ -64,6 +79,8 @@ class Tails:
             key: [e for e in events if e.seq > floor.get(e.file, 0)] for key, events in self._events.items()
         }
         self._events = {key: events for key, events in kept.items() if events}
+        for dataset, puts in self._puts.items():
+            self._puts[dataset] = [put for put in puts if put.seq > floor.get(put.file, 0)]
 
     def of(self, group: str, user: str, positions: Positions) -> list[Event]:
         """Return a user's (or session's) events after ``positions``, in order of time, then of arrival."""
@@ -84,14 +101,30 @@ class Tails:
             if of == group:
                 yield from ((user, e) for e in events if e.seq > positions.get(e.file, 0))
 
+    def n_puts(self, dataset: str) -> int:
+        """Return a number that grows with each record put into a dataset."""
+        if self._reader.changed():
+            self._read()
+        return self._n_puts.get(dataset, 0)
+
+    def puts(self, dataset: str, positions: Positions) -> list[Put]:
+        """Return the records put into a dataset after ``positions``, in the order they came."""
+        found = [put for put in self._puts.get(dataset, []) if put.seq > positions.get(put.file, 0)]
+        return sorted(found, key=lambda put: put.time)
+
     def _restart(self, floor: Positions) -> None:
-        self._floor, self._since, self._events = floor, dict(floor), {}
+        self._floor, self._since, self._events, self._puts = floor, dict(floor), {}, {}
         self._reader.rewind()
         self._read()
 
     def _read(self) -> None:
         for file, seq, row in self._reader.poll(self._since):
             self._since[file] = seq
+            if not row.event_type:
+                put = Put(file, seq, row.time, row.item or "", row.properties or "{}")
+                self._puts.setdefault(row.group, []).append(put)
+                self._n_puts[row.group] = self._n_puts.get(row.group, 0) + 1
+                continue
             if row.user is not None and (row.group, row.session) in self._events:
                 self._take_over(row.group, row.session, row.user)
             if row.item is not None:

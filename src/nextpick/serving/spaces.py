@@ -4,6 +4,7 @@ A mask is bool [n], one place for each row of the version's vocabulary. What dep
 computed once and kept; records that were put since are looked at one by one and corrected in the masks.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Hashable
 
@@ -13,24 +14,39 @@ from nextpick.data.filters.match import matches, number_mask, text_mask
 from nextpick.data.filters.terms import Condition, Expression
 from nextpick.data.view import Record, View
 from nextpick.data.vocabulary import Vocabulary
+from nextpick.serving.live import Positions, Put
 
 _KEPT_BYTES = 64 << 20
 
 
 class Changes:
-    """Records of one dataset that were put after its view was written, in order, and the newest of each id."""
+    """Records of one dataset that were put after its view was written, in order, and the newest of each id.
 
-    def __init__(self) -> None:
+    ``upto``: what of the log is in them.
+    """
+
+    def __init__(self, positions: Positions) -> None:
         self.log: list[tuple[str, Record]] = []
         self.newest: dict[str, Record] = {}
+        self.upto = dict(positions)
+        self.seen = 0
 
-    def put(self, id: str, record: Record) -> None:
-        """Add a record; it holds all that is known of its id."""
-        self.log.append((id, record))
-        self.newest[id] = record
+    def add(self, put: Put, key: str) -> None:
+        """Add a record; it holds all that is known of its id, which is in the column ``key``."""
+        held = {name.upper(): _as_of_view(value) for name, value in json.loads(put.record).items()}
+        record = {key: (put.id,), **held}
+        self.log.append((put.id, record))
+        self.newest[put.id] = record
+        self.upto[put.file] = max(put.seq, self.upto.get(put.file, 0))
 
 
-NO_CHANGES = Changes()
+def _as_of_view(value: str | list[str] | float | None) -> tuple[str, ...] | float | None:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value if value is None else float(value)
+
+
+NO_CHANGES = Changes({})
 
 
 class Space:

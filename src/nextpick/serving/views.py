@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from nextpick.data.dataset import Data, open_snapshot
@@ -14,18 +15,20 @@ from nextpick.serving.live import Positions, Tails
 
 
 class ViewRef(NamedTuple):
-    """Where a dataset's view lies, under the home's datasets; of events also what of the log it has folded in."""
+    """Where a dataset's view lies, under the home's datasets, and what of the log it has folded in."""
 
     path: str
     positions: Positions
 
 
 class Group(NamedTuple):
-    """What serving knows of a dataset group: its datasets, and their views, by type of dataset."""
+    """What serving knows of a dataset group, by type of dataset: its datasets, their views, and what of the log their
+    parts have."""
 
     arn: str
     datasets: Mapping[str, str]
     views: Mapping[str, ViewRef]
+    folded: Mapping[str, Positions] = MappingProxyType({})
 
 
 class Views:
@@ -70,7 +73,7 @@ class Views:
             self._records[ref.path] = opened
         else:
             self._events[ref.path] = opened
-            self._tails.hold(ref.path, ref.positions)
+        self._tails.hold(ref.path, ref.positions)
         wanted = self._in_use() | {ref.path}
         gone = [path for path in (*self._records, *self._events) if path not in wanted]
         for path in gone:

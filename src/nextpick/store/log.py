@@ -20,7 +20,7 @@ from nextpick.errors import ServiceUnavailable
 from nextpick.store.stamp import Stamp
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS event (
-    seq INTEGER PRIMARY KEY, dataset_group TEXT NOT NULL, user TEXT, session TEXT NOT NULL, item TEXT,
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, dataset_group TEXT NOT NULL, user TEXT, session TEXT NOT NULL, item TEXT,
     event_type TEXT NOT NULL, event_value REAL, time INTEGER NOT NULL, event_id TEXT NOT NULL, properties TEXT,
     recommendation_id TEXT, impression TEXT, source TEXT)"""
 _COLUMNS = (
@@ -33,7 +33,12 @@ _MOST_AT_ONCE = 512  # calls in one commit
 
 
 class EventRow(NamedTuple):
-    """One event as it was sent. ``time`` in seconds since 1970; ``group`` is the dataset group's ARN."""
+    """One event as it was sent. ``time`` in seconds since 1970; ``group`` is the dataset group's ARN.
+
+    An interaction with an action is an event of its dataset: ``group`` is that dataset's ARN, ``item`` the action. A
+    record that was put is one without a type: ``group`` is the dataset's ARN, ``item`` the record's id, ``properties``
+    the record (data/records.py), ``time`` in milliseconds.
+    """
 
     group: str
     user: str | None
@@ -47,6 +52,11 @@ class EventRow(NamedTuple):
     recommendation_id: str | None = None
     impression: tuple[str, ...] | None = None
     source: str | None = None
+
+
+def record_row(dataset: str, id: str, record: str, now: float, event_id: str) -> EventRow:
+    """Return a record that was put, as the log keeps it."""
+    return EventRow(dataset, None, "", id, "", None, int(now * 1000), event_id, record)
 
 
 class _Call(NamedTuple):
@@ -176,7 +186,8 @@ def positions(directory: Path) -> dict[str, int]:
     found = {}
     for path in sorted(directory.glob("*.db")):
         with closing(_open_for_reading(path)) as connection:
-            found[path.stem] = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM event").fetchone()[0]
+            last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+            found[path.stem] = last[0] if last else 0  # what was removed since counts as well
     return found
 
 
@@ -205,6 +216,14 @@ def read_between(
                 yield _row(record)
 
 
+def read_records(
+    directory: Path, dataset: str, after: dict[str, int], upto: dict[str, int]
+) -> list[tuple[str, str]]:
+    """Return (id, record) of the records put into a dataset behind one position up to another, the oldest first."""
+    rows = sorted(read_between(directory, dataset, after, upto), key=lambda row: row.time)
+    return [(row.item or "", row.properties or "{}") for row in rows]
+
+
 def has_events(directory: Path, group: str, after: dict[str, int]) -> bool:
     """Tell whether a dataset group has events after a position."""
     for path in sorted(directory.glob("*.db")):
@@ -213,6 +232,22 @@ def has_events(directory: Path, group: str, after: dict[str, int]) -> bool:
             if connection.execute(query, (after.get(path.stem, 0), group)).fetchone():
                 return True
     return False
+
+
+def remove(directory: Path, group: str, upto: dict[str, int], user: str | None = None) -> int:
+    """Remove the rows of a group or dataset up to a position, or of a user of it; return how many.
+
+    What was on disk of them is overwritten. Raises sqlite3.OperationalError when a file stays locked for 30 s.
+    """
+    removed = 0
+    for name, last in sorted(upto.items()):
+        with closing(_open_for_writing(directory / f"{name}.db")) as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            whose, values = ("", ()) if user is None else (" AND (user = ? OR session = ?)", (user, user))
+            query = f"DELETE FROM event WHERE dataset_group = ? AND seq <= ?{whose}"
+            removed += connection.execute(query, (group, last, *values)).rowcount
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return removed
 
 
 def _open_for_writing(path: Path) -> sqlite3.Connection:
