@@ -21,6 +21,9 @@ class FakeReader:
     def changed(self) -> bool:
         return self.has_changed
 
+    def removed(self) -> bool:
+        return False
+
     def poll(self, since: dict[str, int]) -> list[tuple[str, int, EventRow]]:
         self.polled += 1
         self.has_changed = False

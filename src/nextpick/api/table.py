@@ -8,7 +8,9 @@ from nextpick.access.guard import Guard
 from nextpick.api import (  # noqa: F401  each enters its handlers
     batch,
     campaign,
+    data_deletion_job,
     dataset,
+    dataset_export_job,
     dataset_group,
     dataset_import_job,
     event_tracker,

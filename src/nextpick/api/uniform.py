@@ -10,7 +10,7 @@ from nextpick.api.context import HANDLERS, Context, Handler, Request
 from nextpick.errors import ResourceNotFound
 from nextpick.names import parse_arn
 from nextpick.resources import lifecycle, rules, updates
-from nextpick.resources.kinds import CAMPAIGN, KINDS, SOLUTION, SOLUTION_VERSION, Kind
+from nextpick.resources.kinds import CAMPAIGN, DATA_DELETION_JOB, KINDS, SOLUTION, SOLUTION_VERSION, Kind
 from nextpick.store.records import Resource, Transaction
 from nextpick.wire import paging, shapes
 from nextpick.wire.dispatch import Unsettled
@@ -75,7 +75,11 @@ def _list(kind: Kind) -> Handler:
         with ctx.records.read() as tx:
             if kind is SOLUTION_VERSION and parent is not None:
                 lifecycle.get(tx, SOLUTION, parent, **ctx.owner)
-            rows = tx.find(kind.arn_kind, **ctx.owner, parent=parent, after=after, limit=size + 1)
+            if kind is DATA_DELETION_JOB:  # the one list that is documented as newest first
+                every = reversed(tx.find(kind.arn_kind, **ctx.owner, parent=parent))
+                rows = [row for row in every if not after or row.seq < after][: size + 1]
+            else:
+                rows = tx.find(kind.arn_kind, **ctx.owner, parent=parent, after=after, limit=size + 1)
         answer: dict[str, Any] = {kind.plural: [_pick(_full(kind, row), members) for row in rows[:size]]}
         if len(rows) > size:
             answer["nextToken"] = paging.token(rows[size - 1].seq, scope=scope, secret=secret)

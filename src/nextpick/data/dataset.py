@@ -20,6 +20,7 @@ from nextpick.data.vocabulary import Vocabulary, map_array
 
 FORMAT = 1
 MANIFEST = "snapshot.json"
+NOBODY = "\0"  # what the names of rows begin with whose users were deleted
 
 
 class Interactions(NamedTuple):

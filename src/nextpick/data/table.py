@@ -244,7 +244,7 @@ def _write_partition(spill: Spill, partition: int, kind: kinds.Kind, out: Path) 
     hashes = key_hashes(keys.dictionary)[by_hash]
     buckets = (hashes >> np.uint64(HASH_BITS - BUCKET_BITS)).astype(np.int64)[rank[order]]
     name = f"p{partition:05d}.parquet"
-    _write_parquet(compact(table.take(pa.array(order))), out / name)
+    write_parquet(compact(table.take(pa.array(order))), out / name)
     return _Written(
         files=[{"name": name, "rows": len(order)}],
         buckets=np.bincount(buckets, minlength=1 << BUCKET_BITS),
@@ -254,7 +254,7 @@ def _write_partition(spill: Spill, partition: int, kind: kinds.Kind, out: Path) 
     )
 
 
-def _write_parquet(table: pa.Table, path: Path) -> None:
+def write_parquet(table: pa.Table, path: Path) -> None:
     repeating = [field.name for field in table.schema if pa.types.is_dictionary(field.type)]
     options: Any = {"use_dictionary": repeating}  # a list of columns, which the stubs do not know
     pq.write_table(

@@ -106,6 +106,14 @@ class Vocabulary:
                 raise ValueError(f"id {text!r} occurs twice")
         return made
 
+    def starting_with(self, byte: int) -> np.ndarray:
+        """Return which ids begin with a byte, bool [n]."""
+        starts = np.asarray(self._offsets[:-1])
+        found = np.zeros(len(starts), bool)
+        filled = np.asarray(self._offsets[1:]) > starts
+        found[filled] = np.asarray(self._data)[starts[filled]] == byte
+        return found
+
     def save(self, directory: Path) -> None:
         """Write the four files into a directory, which is made."""
         directory.mkdir(parents=True, exist_ok=True)

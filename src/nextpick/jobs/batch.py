@@ -5,8 +5,9 @@ Source: developer guide, "Batch recommendations and user segments".
 
 from typing import Any
 
-from nextpick.access.job import JobAccess, Refused
+from nextpick.data.dataset import NOBODY
 from nextpick.jobs import lines
+from nextpick.jobs.objects import inputs, target
 from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, datasets_dir
 from nextpick.models import artifact
 from nextpick.resources import lifecycle
@@ -17,10 +18,9 @@ from nextpick.serving.live import Tails
 from nextpick.serving.recommend import Asker
 from nextpick.serving.versions import CampaignView, Version, load
 from nextpick.serving.views import Views
-from nextpick.store import blobs
 from nextpick.store.log import LogReader
 from nextpick.store.put import put_file
-from nextpick.store.readable import BlobError, Object
+from nextpick.store.readable import BlobError
 from nextpick.store.records import Resource, Transaction
 
 
@@ -35,8 +35,10 @@ def perform(work: Work) -> Outcome:
     if version is None or version.status != lifecycle.ACTIVE:
         raise JobFailure(f"{body['solutionVersionArn']} was deleted during the job.")
     access = work.access()
-    objects = _inputs(work, access)
-    bucket, prefix = _target(work, access)
+    objects = inputs(
+        access, body["jobInput"]["s3DataSource"]["path"], work.settings, "Invalid S3 input path. "
+    )
+    bucket, prefix = target(access, body["jobOutput"]["s3DataDestination"]["path"], "_CHECK")
     directory = batches_dir(work.settings.home) / work.job.id
     with lines.held(directory):
         answer = _answering(work, version)
@@ -56,35 +58,6 @@ def perform(work: Work) -> Outcome:
         lifecycle.move(tx, resource, lifecycle.ACTIVE, now)
 
     return Outcome(commit, {"files": len(objects), "lines": done.lines, "bad_lines": done.bad})
-
-
-def _inputs(work: Work, access: JobAccess) -> list[Object]:
-    location = work.resource.body["jobInput"]["s3DataSource"]["path"]
-    try:
-        bucket, key = blobs.parse_location(location)
-        access.require("s3:ListBucket", bucket, prefix=key)
-        objects = blobs.list_objects(location, work.settings)
-        for found in objects:
-            access.require("s3:GetObject", bucket, found.key)
-    except BlobError as error:
-        raise JobFailure(f"Invalid S3 input path. {error}") from None
-    except Refused as refused:
-        raise JobFailure(str(refused)) from None
-    return objects
-
-
-def _target(work: Work, access: JobAccess) -> tuple[str, str]:
-    """Return bucket and prefix of the output; the prefix is a folder, with or without its last slash."""
-    location = work.resource.body["jobOutput"]["s3DataDestination"]["path"]
-    try:
-        bucket, prefix = blobs.parse_location(location)
-        prefix = f"{prefix}/" if prefix and not prefix.endswith("/") else prefix
-        access.require("s3:PutObject", bucket, f"{prefix}_CHECK")
-    except BlobError as error:
-        raise JobFailure(f"Invalid S3 output path. {error}") from None
-    except Refused as refused:
-        raise JobFailure(str(refused)) from None
-    return bucket, prefix
 
 
 def _answering(work: Work, resource: Resource) -> lines.Answer:
@@ -107,7 +80,8 @@ def _answering(work: Work, resource: Resource) -> lines.Answer:
     asker = Asker(tails, work.resource.created_at)
     allowed = _allowed(work, campaign, version, tails)
     if version.info.type == "USER_SEGMENTATION":
-        return Segment(version, body["numResults"], allowed).answer
+        present = ~version.data.users.ids.starting_with(ord(NOBODY))
+        return Segment(version, body["numResults"], allowed, present).answer
     return Inference(asker, campaign, version, body["numResults"], allowed).answer
 
 

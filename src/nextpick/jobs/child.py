@@ -34,6 +34,8 @@ _MODULES = {
     "recommender": "recommender",
     "attribute": "attribute",
     "compact": "compact",
+    "export": "export_data",
+    "delete": "delete_data",
 }
 _REPORT_EVERY_S = 0.25
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import msgspec
 
-from nextpick.access.job import Refused
 from nextpick.data.avro import parse_schema
 from nextpick.data.filters.resolve import EVENTS
 from nextpick.data.table import import_part
 from nextpick.jobs import folding, import_attribution, views
+from nextpick.jobs.objects import inputs
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.resources import datasets, usage
-from nextpick.store import blobs
 from nextpick.store.records import Resource, Transaction
 
 
@@ -31,14 +30,7 @@ def perform(work: Work) -> Outcome:
     dataset_type = dataset.body["datasetType"]
     work.run.progress(0.0, "listing objects")
     access, location = work.access(), work.resource.body["dataSource"]["dataLocation"]
-    try:
-        bucket, prefix = blobs.parse_location(location)
-        access.require("s3:ListBucket", bucket, prefix=prefix)
-        objects = blobs.list_objects(location, work.settings)
-        for found in objects:
-            access.require("s3:GetObject", bucket, found.key)
-    except (blobs.BlobError, Refused) as error:
-        raise JobFailure(str(error)) from None
+    objects = inputs(access, location, work.settings)
     parsed, mode = parse_schema(schema.body["schema"]), work.resource.body["importMode"]
     attributed = import_attribution.begin(work, dataset)
     part = f"{work.job.id}.{work.job.fence}"

@@ -121,6 +121,11 @@ def ask_to_stop(tx: Transaction, job: Job, now: float) -> None:
         tx.save_job(job)
 
 
+def require_held(tx: Transaction, job: Job) -> None:
+    """Raise Fenced when the job was given to another process, which must not be written over."""
+    _held(tx, job)
+
+
 def _held(tx: Transaction, job: Job) -> Job:
     held = tx.get_job(job.id)
     if held is None or held.fence != job.fence or held.state not in LIVE:
@@ -133,8 +138,8 @@ def _begin(tx: Transaction, resource: Resource, now: float) -> None:
         recommenders.begin(tx, resource, now)
     elif resource.kind == CAMPAIGN.arn_kind:
         updates.begin(tx, resource, now)
-    elif resource.status == lifecycle.CREATE_PENDING:
-        lifecycle.move(tx, resource, lifecycle.CREATE_IN_PROGRESS, now)
+    else:
+        lifecycle.begin(tx, resource, now)
 
 
 def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
@@ -144,8 +149,8 @@ def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
             recommenders.fail(tx, resource, now, reason)
         elif resource.kind == CAMPAIGN.arn_kind:
             updates.fail(tx, resource, now, reason)
-        elif resource.status in lifecycle.UNSETTLED:
-            lifecycle.move(tx, resource, lifecycle.CREATE_FAILED, now, reason)
+        else:
+            lifecycle.fail(tx, resource, now, reason)
     _end(tx, job, "FAILED", now, reason)
 
 
@@ -159,8 +164,8 @@ def _stop(tx: Transaction, job: Job, resource: Resource, now: float) -> None:
         recommenders.fail(tx, resource, now, "The job was stopped.")
     elif resource.kind == CAMPAIGN.arn_kind:
         updates.fail(tx, resource, now, "The job was stopped.")
-    elif resource.status in lifecycle.UNSETTLED:
-        lifecycle.move(tx, resource, lifecycle.CREATE_FAILED, now, "The job was stopped.")
+    else:
+        lifecycle.fail(tx, resource, now, "The job was stopped.")
     _end(tx, job, "STOPPED", now, None)
 
 

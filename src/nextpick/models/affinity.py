@@ -28,6 +28,16 @@ def newest(offsets: np.ndarray, item: np.ndarray, longest: int) -> Histories:
     return Histories(new_offsets, item[kept].astype(np.int32), step[kept].astype(np.float32))
 
 
+def without(histories: Histories, users: np.ndarray) -> Histories:
+    """Return the histories with those of ``users`` (rows) empty."""
+    lengths = np.diff(histories.offsets)
+    is_gone = np.zeros(len(lengths), bool)
+    is_gone[users] = True
+    kept = ~np.repeat(is_gone, lengths)
+    offsets = np.concatenate(([0], np.cumsum(np.where(is_gone, 0, lengths)))).astype(np.int64)
+    return Histories(offsets, histories.item[kept], histories.step[kept])
+
+
 def weights(rows: Rows, items: np.ndarray, n_items: int, own: float) -> np.ndarray:
     """Return how like each item is to ``items`` (rows, int32 [m]), float32 [n_items]: at most 1, theirs ``own``."""
     found = np.zeros(n_items, np.float32)

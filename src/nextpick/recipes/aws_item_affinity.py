@@ -93,6 +93,14 @@ def _affinity(state: State, items: np.ndarray, own: float, decay: float) -> np.n
     return affinity.affinity(weight, histories, decay)
 
 
+def forget(state: State, users: np.ndarray) -> State:
+    """Return the state with nothing of some users (rows)."""
+    kept = affinity.without(
+        Histories(state["history_offsets"], state["history_item"], state["history_step"]), users
+    )
+    return {**state, **{f"history_{name}": array for name, array in kept._asdict().items()}}
+
+
 def targets(data: Data) -> Sequence[np.ndarray]:
     """Return what is asked about when the recipe is measured: each item."""
     return list(np.arange(len(data.items.ids), dtype=np.int32)[:, None])

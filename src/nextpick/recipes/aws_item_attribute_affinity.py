@@ -19,7 +19,7 @@ from nextpick.recipes import segments
 from nextpick.recipes.interface import State
 
 NAME = "aws-item-attribute-affinity"
-Params, rank_users = engine.Params, engine.rank_users
+Params, rank_users, forget = engine.Params, engine.rank_users, engine.forget
 _MOST_VALUES = 50  # of a column, when the recipe is measured
 
 

@@ -45,6 +45,12 @@ DATASET = Kind("dataset", "Dataset", "datasetGroupArn")
 DATASET_IMPORT_JOB = Kind(
     "dataset-import-job", "DatasetImportJob", "datasetArn", named_by="jobName", is_deletable=False
 )
+DATASET_EXPORT_JOB = Kind(
+    "dataset-export-job", "DatasetExportJob", "datasetArn", named_by="jobName", is_deletable=False
+)
+DATA_DELETION_JOB = Kind(
+    "data-deletion-job", "DataDeletionJob", "datasetGroupArn", named_by="jobName", is_deletable=False
+)
 EVENT_TRACKER = Kind("event-tracker", "EventTracker", "datasetGroupArn")
 SOLUTION = Kind("solution", "Solution", "datasetGroupArn")
 SOLUTION_VERSION = Kind("solution-version", "SolutionVersion", "solutionArn", is_deletable=False)
@@ -66,6 +72,8 @@ KINDS = {
         DATASET_GROUP,
         DATASET,
         DATASET_IMPORT_JOB,
+        DATASET_EXPORT_JOB,
+        DATA_DELETION_JOB,
         EVENT_TRACKER,
         SOLUTION,
         SOLUTION_VERSION,

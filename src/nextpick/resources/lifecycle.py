@@ -9,7 +9,7 @@ from typing import Any
 
 from nextpick.errors import ResourceAlreadyExists, ResourceInUse, ResourceNotFound
 from nextpick.names import parse_arn, resource_arn
-from nextpick.resources.kinds import DATASET_GROUP, SOLUTION, SOLUTION_VERSION, Kind
+from nextpick.resources.kinds import DATA_DELETION_JOB, DATASET_GROUP, SOLUTION, SOLUTION_VERSION, Kind
 from nextpick.store.records import Job, Resource, Transaction
 
 CREATE_PENDING = "CREATE PENDING"
@@ -19,10 +19,19 @@ CREATE_STOPPED = "CREATE STOPPED"
 CREATE_FAILED = "CREATE FAILED"
 ACTIVE = "ACTIVE"
 INACTIVE = "INACTIVE"
+PENDING, IN_PROGRESS, COMPLETED, FAILED = "PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"  # of data deletion
 START_PENDING = "START PENDING"
 START_IN_PROGRESS = "START IN_PROGRESS"
 
-UNSETTLED = (CREATE_PENDING, CREATE_IN_PROGRESS, CREATE_STOPPING, START_PENDING, START_IN_PROGRESS)
+UNSETTLED = (
+    CREATE_PENDING,
+    CREATE_IN_PROGRESS,
+    CREATE_STOPPING,
+    START_PENDING,
+    START_IN_PROGRESS,
+    PENDING,
+    IN_PROGRESS,
+)
 
 _NEXT = {
     CREATE_PENDING: {CREATE_IN_PROGRESS, CREATE_STOPPED, CREATE_FAILED},
@@ -31,6 +40,10 @@ _NEXT = {
     CREATE_STOPPED: set(),
     CREATE_FAILED: set(),
     ACTIVE: {INACTIVE},
+    PENDING: {IN_PROGRESS, FAILED},
+    IN_PROGRESS: {COMPLETED, FAILED},
+    COMPLETED: set(),
+    FAILED: set(),
     INACTIVE: {START_PENDING},
     START_PENDING: {START_IN_PROGRESS, INACTIVE},
     START_IN_PROGRESS: {ACTIVE, INACTIVE},
@@ -60,7 +73,8 @@ def create(
     taken = tx.get(arn)
     if taken is not None and taken.deleted_at is None:
         raise ResourceAlreadyExists(f"Another {kind.words} with Arn {arn} already exists.")
-    status = None if not kind.has_status else CREATE_PENDING if job else ACTIVE
+    waiting = PENDING if kind is DATA_DELETION_JOB else CREATE_PENDING
+    status = None if not kind.has_status else waiting if job else ACTIVE
     resource = Resource(
         arn=arn,
         account=account,
@@ -122,6 +136,20 @@ def move(tx: Transaction, resource: Resource, status: str, now: float, reason: s
     if reason is not None:
         resource.body = {**resource.body, "failureReason": reason}
     tx.save(resource)
+
+
+def begin(tx: Transaction, resource: Resource, now: float) -> None:
+    """Mark work that waits as running."""
+    following = {CREATE_PENDING: CREATE_IN_PROGRESS, PENDING: IN_PROGRESS}.get(resource.status or "")
+    if following is not None:
+        move(tx, resource, following, now)
+
+
+def fail(tx: Transaction, resource: Resource, now: float, reason: str) -> None:
+    """End work that has not ended badly, with a reason."""
+    if resource.status in UNSETTLED:
+        failed = FAILED if resource.status in (PENDING, IN_PROGRESS) else CREATE_FAILED
+        move(tx, resource, failed, now, reason)
 
 
 def bury(tx: Transaction, resource: Resource, now: float) -> None:

@@ -61,6 +61,7 @@ class Segment(NamedTuple):
     version: Version
     k: int
     allowed: Allowed
+    present: np.ndarray  # bool [n_users], those that were not deleted
 
     def answer(self, line: bytes) -> tuple[bytes, bool]:
         """Return the line for an input line, and whether the input was good."""
@@ -76,7 +77,7 @@ class Segment(NamedTuple):
         else:
             items = items_with(self.version.data, attributes(asked.get("itemAttributes")))
         scores = self.version.module.rank_users(self.version.state, items)
-        users = top_k(scores, self.k, np.ones(len(scores), bool) if allowed is None else allowed)
+        users = top_k(scores, self.k, self.present if allowed is None else allowed & self.present)
         return self.version.data.users.ids.ids(users)
 
 

@@ -18,6 +18,8 @@ class Reader(Protocol):
 
     def poll(self, since: Positions) -> list[tuple[str, int, EventRow]]: ...
 
+    def removed(self) -> bool: ...
+
     def rewind(self) -> None: ...
 
 
@@ -118,6 +120,9 @@ class Tails:
         self._read()
 
     def _read(self) -> None:
+        if self._reader.removed():  # so that what is in memory goes as well
+            self._since, self._events, self._puts = dict(self._floor or {}), {}, {}
+            self._reader.rewind()
         for file, seq, row in self._reader.poll(self._since):
             self._since[file] = seq
             if not row.event_type:

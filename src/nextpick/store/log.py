@@ -29,6 +29,7 @@ _COLUMNS = (
 )
 _INSERT = f"INSERT INTO event ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"
 _DIRECTORY_STAMP = "writers.stamp"
+REMOVED_STAMP = "removed.stamp"
 _MOST_AT_ONCE = 512  # calls in one commit
 
 
@@ -75,7 +76,7 @@ class LogWriter:
         sync(directory)  # the file's name; SQLite flushes only its content
         self._stamp = Stamp(directory / f"{name}.stamp")
         self._stamp.change()
-        _change_directory(directory)
+        change_directory(directory)
         self._queue: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name=f"log {name}", daemon=True)
         self._thread.start()
@@ -134,6 +135,14 @@ class LogReader:
         self._seen: dict[str, bytes] = {}
         self._connections: dict[str, sqlite3.Connection] = {}
         self._listed = b""
+        self._removed_stamp = Stamp(directory / REMOVED_STAMP)
+        self._removed = self._removed_stamp.value()
+
+    def removed(self) -> bool:
+        """Tell whether rows that ``poll`` has returned were removed since this was last asked."""
+        value = self._removed_stamp.value()
+        changed, self._removed = value != self._removed, value
+        return changed
 
     def changed(self) -> bool:
         """Tell whether any file may have rows that ``poll`` has not returned (a microsecond)."""
@@ -177,7 +186,7 @@ class LogReader:
         """Close files and pages."""
         for connection in self._connections.values():
             connection.close()
-        for stamp in (self._directory_stamp, *self._stamps.values()):
+        for stamp in (self._directory_stamp, self._removed_stamp, *self._stamps.values()):
             stamp.close()
 
 
@@ -234,19 +243,16 @@ def has_events(directory: Path, group: str, after: dict[str, int]) -> bool:
     return False
 
 
-def remove(directory: Path, group: str, upto: dict[str, int], user: str | None = None) -> int:
-    """Remove the rows of a group or dataset up to a position, or of a user of it; return how many.
+def remove(directory: Path, group: str, upto: dict[str, int]) -> int:
+    """Remove the rows of a group or dataset up to a position; return how many.
 
-    What was on disk of them is overwritten. Raises sqlite3.OperationalError when a file stays locked for 30 s.
+    Raises sqlite3.OperationalError when a file stays locked for 30 s, as the other removals do.
     """
     removed = 0
     for name, last in sorted(upto.items()):
         with closing(_open_for_writing(directory / f"{name}.db")) as connection:
-            connection.execute("PRAGMA secure_delete=ON")
-            whose, values = ("", ()) if user is None else (" AND (user = ? OR session = ?)", (user, user))
-            query = f"DELETE FROM event WHERE dataset_group = ? AND seq <= ?{whose}"
-            removed += connection.execute(query, (group, last, *values)).rowcount
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            query = "DELETE FROM event WHERE dataset_group = ? AND seq <= ?"
+            removed += connection.execute(query, (group, last)).rowcount
     return removed
 
 
@@ -262,7 +268,8 @@ def _open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30)
 
 
-def _change_directory(directory: Path) -> None:
+def change_directory(directory: Path) -> None:
+    """Let every reader look which files there are, and whether rows were removed."""
     stamp = Stamp(directory / _DIRECTORY_STAMP)
     stamp.change()
     stamp.close()

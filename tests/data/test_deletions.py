@@ -1,0 +1,136 @@
+"""Deleting users: from parts, the log, snapshots, models, and what is in memory; nothing of them is left on disk."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from films import World
+from nextpick.data.dataset import open_snapshot
+from worlds import ROLE, Api, open_api
+
+GONE = "a-user-to-be-forgotten"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    opened = open_api(tmp_path / "home")
+    yield opened
+    opened.library.close()
+
+
+def delete(api: Api, group: str, text: str, name: str = "forget") -> dict[str, Any]:
+    arn = api.personalize.create_data_deletion_job(
+        jobName=name,
+        datasetGroupArn=group,
+        roleArn=ROLE,
+        dataSource={"dataLocation": api.put_object("gone", f"{name}/users.csv", text)},
+    )["dataDeletionJobArn"]
+    assert arn.endswith(f":data-deletion-job/{name}")
+    return api.settle(lambda: api.personalize.describe_data_deletion_job(dataDeletionJobArn=arn))
+
+
+def report(api: Api, resource: str) -> dict[str, Any]:
+    (job,) = api.nextpick.list_jobs(resourceArn=resource)["jobs"]
+    return json.loads(api.nextpick.get_job_report(jobId=job["jobId"])["report"])
+
+
+def files_with(home: Path, text: str) -> list[str]:
+    """Return the files, but the buckets', that hold a text."""
+    found = []
+    for path in home.rglob("*"):
+        if path.is_file() and "buckets" not in path.parts and text.encode() in path.read_bytes():
+            found.append(str(path.relative_to(home)))
+    return found
+
+
+def known_everywhere(api: Api) -> World:
+    """Return a world in which a user was imported, streamed, put and trained on."""
+    world = World(api)
+    rows = ["USER_ID,ITEM_ID,EVENT_TYPE,TIMESTAMP"]
+    rows += [f"{GONE},i{step % 40},click,{1_700_001_000 + step}" for step in range(1000)]
+    world.bring(world.dataset, "more-events", rows, "INCREMENTAL")
+    world.bring(world.users, "more-users", ["USER_ID,AGE", f"{GONE},77"], "INCREMENTAL")
+    api.events.put_users(datasetArn=world.users, users=[{"userId": GONE, "properties": '{"age": 78}'}])
+    for user in (None, GONE):
+        event = {"eventType": "rent", "sentAt": 1_800_000_000, "itemId": "i9"}
+        named = {} if user is None else {"userId": user}
+        api.events.put_events(trackingId=world.tracker, sessionId="of-the-user", eventList=[event], **named)
+    world.version("knows", "aws-user-personalization")
+    world.version("segments", "aws-item-affinity")
+    return world
+
+
+def test_nothing_of_a_deleted_user_is_left(api: Api) -> None:
+    world = known_everywhere(api)
+    campaign = world.deployed("knows", world.campaign.replace("campaign/c", "solution/knows") + "/$LATEST")
+    rule = 'INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("rent")'
+    assert world.items_of(rule, user=GONE, campaign=campaign) == {9}
+    before = world.recommend(campaign, userId="u1", numResults=40)["itemList"]
+    assert files_with(api.library.home, GONE) != []
+    done = delete(api, world.group, f"USER_ID\n{GONE}\nnobody-we-know\n")
+    assert done["status"] == "COMPLETED", done
+    assert done["numDeleted"] == 1000 + 1 + 3
+    told = report(api, done["dataDeletionJobArn"])
+    assert told["found_afterwards"] == 0
+    assert told["deleted"]["versions"] == 2
+    assert files_with(api.library.home, GONE) == []
+    assert world.items_of(rule, user=GONE, campaign=campaign) == set(), "nor in memory"
+    assert world.recommend(campaign, userId="u1", numResults=40)["itemList"] == before, "others' answers stay"
+
+
+def test_what_is_trained_afterwards_never_saw_the_user(api: Api) -> None:
+    world = known_everywhere(api)
+    assert delete(api, world.group, f"USER_ID\n{GONE}\n")["status"] == "COMPLETED"
+    version = world.version("later", "aws-popularity-count")
+    assert report(api, version)["interactions"] == 60 * 20
+    (directory,) = (
+        path.parent
+        for path in (api.library.home / "blobs/versions").glob("*/version.json")
+        if json.loads(path.read_text())["recipe"] == "aws-popularity-count"
+    )
+    assert open_snapshot(directory / "snapshot").users.ids.row(GONE) == -1
+    assert delete(api, world.group, f"USER_ID\n{GONE}\n", "again")["numDeleted"] == 0
+
+
+def test_a_deleted_user_is_in_no_segment(api: Api) -> None:
+    world = known_everywhere(api)
+    assert delete(api, world.group, f"USER_ID\n{GONE}\n")["status"] == "COMPLETED"
+    (api.library.home / "buckets/out").mkdir()
+    version = api.personalize.describe_solution(
+        solutionArn=world.campaign.replace("campaign/c", "solution/segments")
+    )["solution"]["latestSolutionVersion"]["solutionVersionArn"]
+    arn = api.personalize.create_batch_segment_job(
+        jobName="seg",
+        solutionVersionArn=version,
+        roleArn=ROLE,
+        numResults=100,
+        jobInput={"s3DataSource": {"path": api.put_object("in", "s.json", '{"itemId": "i4"}')}},
+        jobOutput={"s3DataDestination": {"path": "s3://out/"}},
+    )["batchSegmentJobArn"]
+    done = api.settle(lambda: api.personalize.describe_batch_segment_job(batchSegmentJobArn=arn))
+    assert done["status"] == "ACTIVE"
+    users = json.loads((api.library.home / "buckets/out/s.json.out").read_text())["output"]["usersList"]
+    assert len(users) == 60
+    assert all(user.startswith("u") for user in users)
+
+
+def test_input_that_is_no_list_of_users_fails_and_deletes_nothing(api: Api) -> None:
+    world = World(api)
+    wrong = delete(api, world.group, "USER_ID,AGE\nu1,2\n")
+    assert wrong["status"] == "FAILED"
+    assert "it needs one, USER_ID" in wrong["failureReason"]
+    assert "names no users" in delete(api, world.group, "USER_ID\n", "empty")["failureReason"]
+    with pytest.raises(ClientError, match="Invalid Data location"):
+        api.personalize.create_data_deletion_job(
+            jobName="x",
+            datasetGroupArn=world.group,
+            roleArn=ROLE,
+            dataSource={"dataLocation": "https://gone"},
+        )
+    listed = api.personalize.list_data_deletion_jobs(datasetGroupArn=world.group)["dataDeletionJobs"]
+    assert [job["jobName"] for job in listed] == ["empty", "forget"], "the newest first"
+    assert world.recommend(world.campaign, userId="u1")["itemList"]
