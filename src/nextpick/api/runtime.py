@@ -1,4 +1,4 @@
-"""GetRecommendations and GetPersonalizedRanking: typed struct in, bytes out."""
+"""GetRecommendations, GetPersonalizedRanking, GetActionRecommendations: typed struct in, bytes out."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,7 +9,7 @@ import numpy as np
 
 from nextpick.errors import InvalidInput, ResourceNotFound
 from nextpick.names import campaign_id, parse_arn, request_id
-from nextpick.serving import metadata, recommend
+from nextpick.serving import actions, metadata, recommend
 from nextpick.serving.exclusions import exclusion_of
 from nextpick.serving.filtering import Asked, FilterView
 from nextpick.serving.recommend import (
@@ -24,10 +24,14 @@ from nextpick.serving.service import Serving
 from nextpick.serving.versions import CampaignView, Version
 from nextpick.serving.views import Group
 from nextpick.wire.dispatch import Call, Route
-from nextpick.wire.structs import GetPersonalizedRanking, GetRecommendations
+from nextpick.wire.structs import GetActionRecommendations, GetPersonalizedRanking, GetRecommendations
 
 _SERVICE = "personalize-runtime"
-OPERATIONS = ((_SERVICE, "GetRecommendations"), (_SERVICE, "GetPersonalizedRanking"))
+OPERATIONS = (
+    (_SERVICE, "GetRecommendations"),
+    (_SERVICE, "GetPersonalizedRanking"),
+    (_SERVICE, "GetActionRecommendations"),
+)
 
 # Source: developer guide, "Promoting items in recommendations": the recipes that can are named there.
 _WITHOUT_PROMOTIONS = ("aws-hrnn", "aws-hrnn-metadata", "aws-hrnn-coldstart", "aws-semantic-similarity")
@@ -44,6 +48,9 @@ def routes(serving: Serving) -> dict[tuple[str, str], Route]:
         OPERATIONS[0]: Route(partial(_get_recommendations, serving), GetRecommendations, inline=True),
         OPERATIONS[1]: Route(
             partial(_get_personalized_ranking, serving), GetPersonalizedRanking, inline=True
+        ),
+        OPERATIONS[2]: Route(
+            partial(_get_action_recommendations, serving), GetActionRecommendations, inline=True
         ),
     }
 
@@ -131,6 +138,30 @@ def _ranking_by_rules(
     return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
 
 
+def _get_action_recommendations(
+    serving: Serving, call: Call, request: GetActionRecommendations
+) -> bytes | Awaitable[bytes]:
+    if (request.numResults or 0) > actions.MOST_RESULTS:
+        raise InvalidInput(f"numResults is {request.numResults}; it must be at most {actions.MOST_RESULTS}.")
+    if request.userId is None:
+        raise InvalidInput("userId is required.")
+    campaign = _campaign(serving, call, request.campaignArn, None)
+    filter = _filter(serving, call, campaign, request.filterArn)
+    rules = Rules(serving, serving.find_group(campaign.group), filter, (), None, None, "ACTIONS")
+    return _answer_by_rules(serving, campaign, request, rules, _actions)
+
+
+def _actions(
+    asker: Asker, campaign: CampaignView, version: Version, request: GetActionRecommendations, rules: "Rules"
+) -> bytes:
+    user = request.userId or ""
+    allowed = rules.allowed(version, rules.filter, request.filterValues, user, None)
+    stream = rules.group.datasets.get("ACTION_INTERACTIONS", "")
+    k = request.numResults or actions.DEFAULT_RESULTS
+    found = actions.recommend_actions(asker, campaign, version, stream, user, k, allowed)
+    return _encode({"actionList": found, "recommendationId": _recommendation_id(campaign)})
+
+
 class Rules(NamedTuple):
     """What a request asks for beside the model's items: filters, a promotion, columns of items."""
 
@@ -140,12 +171,13 @@ class Rules(NamedTuple):
     columns: tuple[str, ...]
     promotion: FilterView | None = None
     exclusion: FilterView | None = None
+    records: str = "ITEMS"
 
     @property
     def datasets(self) -> frozenset[str]:
         """The datasets whose views are needed."""
         filters = [f.filter.datasets for f in (self.filter, self.promotion, self.exclusion) if f is not None]
-        return frozenset({"ITEMS"}).union(*filters)
+        return frozenset({self.records}).union(*filters)
 
     def allowed(
         self,

@@ -8,6 +8,7 @@ side, a range of users at a time.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ BUCKET_BITS = 10
 class Part:
     """An opened part, read from front to back."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open a part. Raises DataFailure when it is missing, damaged, or of an unknown format."""
-        self._directory = directory
+    def __init__(self, directory: Path, names: Mapping[str, str] | None = None) -> None:
+        """Open a part; ``names`` says what columns that are asked for are called in it.
+
+        Raises DataFailure when it is missing, damaged, or of an unknown format.
+        """
+        self._directory, self._names = directory, names or {}
         try:
             self._manifest: dict[str, Any] = json.loads((directory / MANIFEST).read_text())
             if self._manifest["format"] != FORMAT:
@@ -65,10 +69,12 @@ class Part:
     def _read(self, schema: pa.Schema) -> pa.Table:
         path = self._directory / self._manifest["files"][self._next_file]["name"]
         self._next_file += 1
+        held = {self._names.get(name, name): name for name in schema.names}
         try:
             table = pq.read_table(
-                path, columns=[name for name in schema.names if name in self.columns], use_threads=False
+                path, columns=[name for name in held if name in self.columns], use_threads=False
             )
+            table = table.rename_columns([held[name] for name in table.column_names])
         except (pa.ArrowException, OSError) as error:
             raise DataFailure(f"The part {path} cannot be read: {error}.") from None
         for field in schema:

@@ -47,11 +47,13 @@ def build_snapshot(
     event_type: str | None = None,
     event_value_threshold: float | None = None,
     excluded_columns: Mapping[str, Sequence[str]] | None = None,
+    about_actions: bool = False,
 ) -> None:
     """Merge parts and events into the new directory ``out``: on disk when this returns.
 
     event_type: only events of that type, in any letter case;  event_value_threshold: only events of at least
-    that value;  excluded_columns: by dataset type, metadata columns to leave out. Equal events of two imports,
+    that value;  excluded_columns: by dataset type, metadata columns to leave out;  about_actions: ``items`` is one of
+    actions, ``interactions`` of those with actions. Equal events of two imports,
     or of an import and the stream, count once. Raises DataFailure when a part cannot be read, Stopped when
     ``run`` says so; nothing is left under ``out`` then.
     """
@@ -61,9 +63,11 @@ def build_snapshot(
         (out / name).mkdir(parents=True)
     try:
         merge = _Merge(out / "interactions", event_type, event_value_threshold)
-        merge.run([Part(directory) for directory in interactions.parts], Streamed(events), run)
+        names = {"ITEM_ID": "ACTION_ID"} if about_actions else {}
+        merge.run([Part(directory, names) for directory in interactions.parts], Streamed(events), run)
         run.progress(0.8, "indexing items and users")
-        item_records = _records(items, kinds.ITEMS, excluded)
+        item_records = _records(items, kinds.ACTIONS if about_actions else kinds.ITEMS, excluded)
+        item_records = item_records.rename_columns({"ACTION_ID": "ITEM_ID"} if about_actions else {})
         user_records = _records(users, kinds.USERS, excluded)
         columns = {
             "items": _write_items(out / "items", merge, item_records),

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from nextpick.errors import ServiceError
+from nextpick.jobs.folding import stream_of
 from nextpick.resources import lifecycle, recommenders, updates, versions
 from nextpick.resources.datasets import PUT
 from nextpick.resources.kinds import DATASET_IMPORT_JOB, RECOMMENDER, SOLUTION, SOLUTION_VERSION
@@ -61,10 +62,10 @@ def is_due(tx: Transaction, solution: Resource, settings: Settings, now: float) 
         return False
     if any(v.status in lifecycle.UNSETTLED for v in made):
         return False
-    dataset = versions.interactions_dataset(tx, solution.parent)
+    dataset = versions.events_dataset(tx, solution)
     log_dir = settings.home / "log"
     if dataset is None or not (
-        dataset.internal["parts"] or event_log.has_events(log_dir, dataset.parent or "", {})
+        dataset.internal["parts"] or event_log.has_events(log_dir, stream_of(dataset), {})
     ):
         return False
     if tx.find(DATASET_IMPORT_JOB.arn_kind, parent=dataset.arn, status=lifecycle.UNSETTLED):
@@ -103,5 +104,5 @@ def _has_new_interactions(dataset: Resource, trained_on: dict[str, Any], setting
         return True
     newer = event_log.positions(settings.home / "log")
     return any(seq > known.get(name, 0) for name, seq in newer.items()) and event_log.has_events(
-        settings.home / "log", dataset.parent or "", known
+        settings.home / "log", stream_of(dataset), known
     )

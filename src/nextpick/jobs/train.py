@@ -15,6 +15,7 @@ from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
 from nextpick.durable import sync
 from nextpick.jobs.choose import Choice, choose, measure
+from nextpick.jobs.folding import stream_of
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
@@ -24,6 +25,8 @@ from nextpick.resources.kinds import DATASET, SOLUTION
 from nextpick.serving.versions import FORMAT, load
 from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
+
+_MOST_ACTIONS = 1000
 
 
 class Trained(NamedTuple):
@@ -78,7 +81,8 @@ def train(
     started = work.clock.now()
     log_dir = work.settings.home / "log"
     positions = event_log.positions(log_dir)
-    sources, dataset = _sources(work, group, positions)
+    about_actions = (body.get("recipeArn") or "").endswith("/aws-next-best-action")
+    sources, dataset = _sources(work, group, positions, about_actions)
     folded = dataset.internal.get("folded", {})
     out.mkdir()
     config = body.get("solutionConfig", {})
@@ -86,18 +90,19 @@ def train(
     snapshot.build_snapshot(
         out / "snapshot",
         **sources,
-        events=event_log.read_between(log_dir, group, folded, positions),
+        events=event_log.read_between(log_dir, stream_of(dataset), folded, positions),
         run=work.run.share(0.0, 0.3),
         event_type=event_type,
         event_value_threshold=float(threshold) if threshold else None,
         excluded_columns=excluded,
+        about_actions=about_actions,
     )
     artifact.seal(out / "snapshot", {})
     data = open_snapshot(out / "snapshot")
     features = config.get("featureTransformationParameters", {})
     percentiles = {name: float(text) for name, text in features.items() if name.endswith("_percentile")}
     data = featurize.without_outliers(data, percentiles)
-    _check_minimums(data, work, event_type)
+    _check_actions(data) if about_actions else _check_minimums(data, work, event_type)
     choice = choose(body, data, work.run.share(0.3, 0.5))
     metrics = measure(choice, data, work.run.share(0.5, 0.65))
     module = catalogue.load(choice.info)
@@ -119,24 +124,32 @@ def train(
     return Trained(choice, metrics, trained_on, hours, report)
 
 
-def _sources(work: Work, group: str, positions: dict[str, int]) -> tuple[dict[str, Any], Resource]:
+def _sources(
+    work: Work, group: str, positions: dict[str, int], about_actions: bool
+) -> tuple[dict[str, Any], Resource]:
     """Return the snapshot's sources by dataset type, records put up to ``positions`` of the log included, and the
-    interactions dataset."""
+    dataset of the events: of actions, where there is none, the actions'."""
+    items, events = ("ACTIONS", "ACTION_INTERACTIONS") if about_actions else ("ITEMS", "INTERACTIONS")
+    members = {items: "items", events: "interactions", "USERS": "users"}
     log_dir = work.settings.home / "log"
     sources: dict[str, Any] = {"interactions": None, "items": None, "users": None}
     interactions = None
     with work.records.read() as tx:
         for dataset in tx.find(DATASET.arn_kind, parent=group):
-            member = dataset.body["datasetType"].lower()
+            member = members.get(dataset.body["datasetType"])
             schema = tx.get(dataset.body["schemaArn"])
-            if member not in sources or schema is None:
+            if member is None or schema is None:
                 continue
             directory = datasets_dir(work.settings.home) / dataset.internal["dir"]
             parts = [directory / part for part in dataset.internal["parts"]]
             put = event_log.read_records(log_dir, dataset.arn, dataset.internal.get("folded", {}), positions)
             sources[member] = snapshot.Source(parse_schema(schema.body["schema"]), parts, put)
-            if member == "interactions":
+            if member == "interactions" or (about_actions and member == "items" and interactions is None):
                 interactions = dataset
+    if about_actions and sources["items"] is None:
+        raise JobFailure("There is no Actions dataset, whose actions aws-next-best-action recommends.")
+    if sources["interactions"] is None and sources["items"] is not None and about_actions:
+        sources["interactions"] = snapshot.Source(sources["items"].schema, [])
     if interactions is None:
         least = work.settings.min_interactions
         raise JobFailure(f"Dataset has fewer than {least} interactions: there is no Interactions dataset.")
@@ -147,6 +160,11 @@ def _excluded(config: dict[str, Any], solution: Resource) -> dict[str, list[str]
     asked = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
     new = solution.internal.get("excluded", {})
     return {kind: [*asked.get(kind, []), *new.get(kind, [])] for kind in {*asked, *new}}
+
+
+def _check_actions(data: Data) -> None:
+    if not 0 < len(data.items.ids) <= _MOST_ACTIONS:
+        raise JobFailure(f"There are {len(data.items.ids)} actions; there must be 1 to {_MOST_ACTIONS}.")
 
 
 def _check_minimums(data: Data, work: Work, event_type: str | None) -> None:

@@ -37,7 +37,9 @@ def make(
         if type_ in EVENTS:
             positions = event_log.positions(home / "log")
             events = event_log.read_between(home / "log", stream_of(dataset), after, positions)
-            snapshot.build_snapshot(out, source, None, None, events, work.run)
+            snapshot.build_snapshot(
+                out, source, None, None, events, work.run, about_actions=type_ == "ACTION_INTERACTIONS"
+            )
         else:
             kind = kinds.find(type_, None)
             assert kind is not None

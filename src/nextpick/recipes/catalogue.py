@@ -43,9 +43,15 @@ class RecipeInfo(NamedTuple):
         return ("userId",) if self.is_live else ()
 
     @property
+    def datasets(self) -> tuple[str, str]:
+        """The types of dataset whose records are recommended, and whose events are learnt from."""
+        about_actions = self.type == "PERSONALIZED_ACTIONS"
+        return ("ACTIONS", "ACTION_INTERACTIONS") if about_actions else ("ITEMS", "INTERACTIONS")
+
+    @property
     def percentiles(self) -> tuple[str, ...]:
         """The featureTransformationParameters that leave out users or items."""
-        if self.type in ("POPULAR_ITEMS", "USER_SEGMENTATION"):
+        if self.type in ("POPULAR_ITEMS", "USER_SEGMENTATION", "PERSONALIZED_ACTIONS"):
             return ()
         return (
             (*featurize.USERS, *featurize.ITEMS) if self.feature_transformation == "sims" else featurize.USERS
@@ -121,6 +127,14 @@ RECIPES = (
         "The users most drawn to items with some attributes, for segment jobs.",
         is_scored=False,
         is_live=False,
+    ),
+    RecipeInfo(
+        "aws-next-best-action",
+        "PERSONALIZED_ACTIONS",
+        "next-best-action",
+        "The actions a user is likeliest to take, with the probability of each.",
+        explores=True,
+        tunes=False,
     ),
     RecipeInfo(
         "aws-personalized-ranking",

@@ -25,11 +25,13 @@ State = dict[str, np.ndarray]
 
 class Query(NamedTuple):
     """What is asked: ``user`` is a row of the users or -1, ``items`` the history's rows, oldest first (int32
-    [h], read-only, live events included), ``item`` the row of the item that related ones are wanted for, or -1."""
+    [h], read-only, live events included), ``item`` the row of the item that related ones are wanted for, or -1,
+    ``outcomes`` of a history of actions what each was (int8 [h])."""
 
     user: int
     items: np.ndarray
     item: int = -1
+    outcomes: np.ndarray | None = None
 
 
 def tunable(default: Any, low: Any = None, high: Any = None, help: str = "", *, hpo: bool = False) -> Any:

@@ -44,9 +44,9 @@ def create_version(
         _check_update(tx, solution)
     elif training_mode != "FULL":
         raise InvalidInput(f"trainingMode {training_mode} cannot be requested; FULL or UPDATE can.")
-    if interactions_dataset(tx, solution.parent) is None:
+    if events_dataset(tx, solution) is None:
         raise InvalidInput(
-            f"{solution.parent} has no Interactions dataset; create one and import data first."
+            f"{solution.parent} has no {_wanted(solution)} dataset; create one and import data first."
         )
     suffix = name or short_id()
     body: dict[str, Any] = {m: solution.body[m] for m in _COPIED if m in solution.body}
@@ -86,6 +86,23 @@ def interactions_dataset(tx: Transaction, group: str | None) -> Resource | None:
     """Return the interactions dataset of a dataset group."""
     datasets = tx.find(DATASET.arn_kind, parent=group)
     return next((d for d in datasets if d.body["datasetType"] == "INTERACTIONS"), None)
+
+
+def events_dataset(tx: Transaction, solution: Resource) -> Resource | None:
+    """Return the dataset whose news are a reason to train a solution: of interactions, or of those with actions (of
+    the actions, where there is none)."""
+    if _wanted(solution) == "Interactions":
+        return interactions_dataset(tx, solution.parent)
+    held = {d.body["datasetType"]: d for d in tx.find(DATASET.arn_kind, parent=solution.parent)}
+    return held.get("ACTION_INTERACTIONS", held.get("ACTIONS"))
+
+
+def _wanted(solution: Resource) -> str:
+    return (
+        "Actions"
+        if (solution.body.get("recipeArn") or "").endswith("/aws-next-best-action")
+        else "Interactions"
+    )
 
 
 def newest_active(tx: Transaction, solution: Resource) -> Resource | None:

@@ -13,16 +13,19 @@ from nextpick.data.dataset import Data
 from nextpick.data.filters.bind import bind
 from nextpick.data.filters.match import matches
 from nextpick.data.filters.resolve import EVENTS, Columns
-from nextpick.data.filters.terms import ANY, Condition, Expression, Filter
+from nextpick.data.filters.terms import ANY, Condition, Expression, Filter, event_name
 from nextpick.data.view import Record, ViewColumn
 from nextpick.data.vocabulary import Vocabulary
 from nextpick.errors import InvalidInput
-from nextpick.serving.live import Positions, Tails
+from nextpick.serving.live import Event, Tails
 from nextpick.serving.spaces import NO_CHANGES, Changes, Space
 from nextpick.serving.versions import Version
 from nextpick.serving.views import Group, Views
 
-_HORIZON = 100  # of each type, the user's newest events that filters know
+_HORIZONS = {
+    "INTERACTIONS": 100,
+    "ACTION_INTERACTIONS": 300,
+}  # of each type, a user's newest that filters know
 _KEYS = {"ITEMS": "ITEM_ID", "USERS": "USER_ID", "ACTIONS": "ACTION_ID"}
 
 
@@ -82,8 +85,10 @@ class Filtering:
         The views it needs must be mapped. Raises InvalidInput for values that are missing or cannot be read.
         """
         filter, columns = asked.filter.filter, asked.filter.columns
-        if filter.subject != "ITEMID":
-            raise InvalidInput(f"{asked.filter.arn} is a filter about {filter.subject}, not about ItemID.")
+        records, events = version.info.datasets
+        subject = "ACTIONID" if records == "ACTIONS" else "ITEMID"
+        if filter.subject != subject:
+            raise InvalidInput(f"{asked.filter.arn} is a filter about {filter.subject}, not about {subject}.")
         if filter.needs_user and asked.user is None:
             raise InvalidInput(f"userId is required: {asked.filter.arn} depends on the user.")
         item = None
@@ -96,9 +101,11 @@ class Filtering:
             for expression in bind(filter, asked.values, columns, item)
             if not expression.when or self._user_meets(version, group, expression.when, asked.user or "")
         ]
-        space = self._space(version, group, "ITEMS")
-        rows = self._history(version, group, asked.user or "").rows if _has_events(active) else _no_rows
-        return _combine(space, self._changed(group, "ITEMS"), active, rows)
+        space = self._space(version, group, records)
+        rows = _no_rows
+        if _has_events(active):
+            rows = self._history(version, group, asked.user or "", events).rows
+        return _combine(space, self._changed(group, records), active, rows)
 
     def allowed_users(self, version: Version, group: Group, asked: Asked) -> np.ndarray | None:
         """Return which users the filter lets through, bool [n_users], not to be written; None means all.
@@ -132,7 +139,7 @@ class Filtering:
         path = group.views[type_].path if view is not None else ""
         kept = self._spaces.get((version.name, type_))
         if kept is None or kept[0] != path:
-            ids = version.data.items.ids if type_ == "ITEMS" else version.data.users.ids
+            ids = version.data.users.ids if type_ == "USERS" else version.data.items.ids
             kept = path, Space(ids, _KEYS[type_], view)
             self._spaces[version.name, type_] = kept
             self._forget(version.name)
@@ -156,14 +163,14 @@ class Filtering:
         data, positions = self._views.events(group, "INTERACTIONS")
         types: dict[str, list[int]] = {}
         for user, event in self._tails.events(group.arn, positions):
-            types.setdefault(event.type.casefold(), []).append(version.data.users.ids.row(user))
+            types.setdefault(event_name(event.type), []).append(version.data.users.ids.row(user))
         by_type = {name: np.array(rows, np.int32) for name, rows in types.items()}
         if data is not None:
             events = data.interactions
             rows = data.users.ids.rows_in(version.data.users.ids)
             user_of = np.repeat(rows, np.diff(events.offsets))
             for code, type_ in enumerate(events.event_types):
-                name, found = type_.casefold(), np.unique(user_of[events.event_type == code])
+                name, found = event_name(type_), np.unique(user_of[events.event_type == code])
                 by_type[name] = np.concatenate((by_type[name], found)) if name in by_type else found
         return _History({name: held[held >= 0] for name, held in by_type.items()}).rows(expression)
 
@@ -200,10 +207,12 @@ class Filtering:
             changes.seen = n
         return changes
 
-    def _history(self, version: Version, group: Group, user: str) -> "_History":
-        data, positions = self._views.events(group, "INTERACTIONS")
-        rows = self._rows_of_events(version, group, "INTERACTIONS")
-        return _history(data, rows, version.data.items.ids, self._tails, positions, group.arn, user)
+    def _history(self, version: Version, group: Group, user: str, type_: str) -> "_History":
+        data, positions = self._views.events(group, type_)
+        rows = self._rows_of_events(version, group, type_)
+        stream = group.arn if type_ == "INTERACTIONS" else group.datasets.get(type_, "")
+        tail = self._tails.of(stream, user, positions)
+        return _history(data, rows, version.data.items.ids, tail, user, _HORIZONS[type_])
 
 
 def _has_events(expressions: list[Expression]) -> bool:
@@ -275,15 +284,14 @@ def _history(
     data: Data | None,
     rows: np.ndarray | None,
     ids: Vocabulary,
-    tails: Tails,
-    positions: Positions,
-    group: str,
+    tail: list[Event],
     user: str,
+    horizon: int,
 ) -> _History:
     """Return a user's events: those of the view, whose items have ``rows`` in the version, then the tail's."""
     newest: dict[str, list[int]] = {}
-    for event in tails.of(group, user, positions):
-        newest.setdefault(event.type.casefold(), []).append(ids.row(event.item))
+    for event in tail:
+        newest.setdefault(event_name(event.type), []).append(ids.row(event.item))
     by_type: dict[str, np.ndarray] = {}
     row = data.users.ids.row(user) if data is not None else -1
     if data is not None and rows is not None and row >= 0:
@@ -291,11 +299,11 @@ def _history(
         own = slice(events.offsets[row], events.offsets[row + 1])
         items, types = rows[events.item[own]], events.event_type[own]
         for code in np.unique(types).tolist():
-            name = events.event_types[code].casefold() if code >= 0 else ""
-            room = _HORIZON - len(newest.get(name, []))
+            name = event_name(events.event_types[code]) if code >= 0 else ""
+            room = horizon - len(newest.get(name, []))
             held = items[types == code][-room:] if room > 0 else items[:0]
             by_type[name] = np.concatenate((by_type[name], held)) if name in by_type else held
     for name, late in newest.items():
-        tail = np.array(late[-_HORIZON:], np.int32)
-        by_type[name] = np.concatenate((by_type[name], tail)) if name in by_type else tail
+        live = np.array(late[-horizon:], np.int32)
+        by_type[name] = np.concatenate((by_type[name], live)) if name in by_type else live
     return _History({name: held[held >= 0] for name, held in by_type.items()})

@@ -65,6 +65,10 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
         raise InvalidInput(
             f"{campaign.arn} serves {info.name}, which ranks a list; call GetPersonalizedRanking."
         )
+    if info.type == "PERSONALIZED_ACTIONS":
+        raise InvalidInput(
+            f"{campaign.arn} serves {info.name}, which recommends actions; call GetActionRecommendations."
+        )
     for member, given in (("userId", wish.user), ("itemId", wish.item)):
         if given is None and member in info.needs:
             raise InvalidInput(f"{member} is required: {campaign.arn} serves {info.name}.")

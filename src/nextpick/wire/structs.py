@@ -68,6 +68,16 @@ class GetPersonalizedRanking(Struct):
     metadataColumns: MetadataColumns | None = None  # noqa: N815
 
 
+class GetActionRecommendations(Struct):
+    """personalize-runtime GetActionRecommendations."""
+
+    campaignArn: Arn  # noqa: N815
+    userId: Id | None = None  # noqa: N815
+    numResults: NumResults | None = None  # noqa: N815
+    filterArn: Arn | None = None  # noqa: N815
+    filterValues: FilterValues | None = None  # noqa: N815
+
+
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=256)]
 RecommendationId = Annotated[str, Meta(min_length=1, max_length=40)]

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 
 from nextpick.data.filters.grammar import unquote
 from nextpick.data.filters.resolve import NUMBER, Columns, number
-from nextpick.data.filters.terms import ANY, Condition, CurrentItem, Expression, Filter, Placeholder, Value
+from nextpick.data.filters.terms import (
+    ANY,
+    Condition,
+    CurrentItem,
+    Expression,
+    Filter,
+    Placeholder,
+    Value,
+    event_name,
+)
 from nextpick.data.view import Record
 from nextpick.errors import InvalidInput
 
@@ -91,7 +100,7 @@ def _expression(
 def _given(name: str, text: str, is_number: bool, condition: Condition) -> list[Value]:
     texts = read_values(name, text)
     if condition.column == "EVENT_TYPE" and condition.dataset.endswith("INTERACTIONS"):
-        folded = [value.casefold() for value in texts]
+        folded = [event_name(value) for value in texts]
         return [ANY] if ANY in folded else list(folded)
     if not is_number:
         return list(texts)

@@ -16,6 +16,7 @@ from nextpick.data.filters.terms import (
     Filter,
     Placeholder,
     Value,
+    event_name,
 )
 from nextpick.errors import InvalidInput
 
@@ -116,7 +117,7 @@ def _condition(condition: Condition, columns: Columns, subject: str) -> Conditio
                 )
     values = tuple(_value(value, kind, f"{dataset}.{condition.column}") for value in condition.values)
     if dataset in EVENTS:
-        values = tuple(v.casefold() if isinstance(v, str) else v for v in values)
+        values = tuple(event_name(v) if isinstance(v, str) else v for v in values)
         values = (ANY,) if ANY in values else values
     return Condition(condition.dataset, condition.column, op, values)
 

@@ -25,6 +25,11 @@ ANY = "*"
 ORDERED = ("<", "<=", ">", ">=")
 
 
+def event_name(text: str) -> str:
+    """Return an event type as filters compare it: in any case, with blanks or underscores."""
+    return text.casefold().replace(" ", "_")
+
+
 class Condition(NamedTuple):
     """``DATASET.COLUMN op values``; ``op`` is ``IN``, ``NOT IN``, ``=``, ``!=`` or one of ``ORDERED``.
 
