@@ -7,15 +7,9 @@ import pyarrow.compute
 
 from nextpick.data import kinds
 from nextpick.data.avro import Field, Schema
+from nextpick.data.cells import BREAK, MAX_ID, MAX_STRING, MAX_TEXTUAL, MILLISECONDS, TAG
 
 pc: Any = pyarrow.compute  # makes its functions when imported, unseen by type checkers
-
-CREATED = "CREATION_TIMESTAMP"
-MAX_TEXTUAL = 20_000
-MAX_ID = 256
-MAX_STRING = 1000
-# Seconds reach this in the year 5138, milliseconds had it in 1973.
-MILLISECONDS = 100_000_000_000
 
 _DICTIONARY = pa.dictionary(pa.int32(), pa.string())
 _STORED = {
@@ -60,8 +54,8 @@ def fits(table: pa.Table, columns: tuple[Spec, ...]) -> bool:
 
 def clean_textual(texts: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Strip tags, new lines and tabs from free text and cut it to ``MAX_TEXTUAL`` characters."""
-    texts = pc.replace_substring_regex(texts, r"<!--.*?-->|</?[A-Za-z][^<>]*>", "")
-    texts = pc.replace_substring_regex(texts, r"[\r\n\t]+", " ")
+    texts = pc.replace_substring_regex(texts, TAG, "")
+    texts = pc.replace_substring_regex(texts, BREAK, " ")
     return pc.utf8_slice_codeunits(texts, 0, MAX_TEXTUAL)
 
 

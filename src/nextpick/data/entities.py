@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nextpick.data import records
-from nextpick.data.columns import CREATED, pc, specs
+from nextpick.data.cells import CREATED
+from nextpick.data.columns import pc, specs
 from nextpick.data.dataset import Source
 from nextpick.data.kinds import Kind
 from nextpick.data.part import Part
+from nextpick.data.put_table import table_of
 from nextpick.data.spill import codes_of, one_chunk
 
 
@@ -42,7 +43,7 @@ def _newest(source: Source, kind: Kind, names: Container[str]) -> pa.Table:
     for directory in source.parts:
         tables.extend(Part(directory).take_all(schema))
     if source.records:
-        tables.append(records.table_of(source.records, source.schema, kind).select(schema.names))
+        tables.append(table_of(source.records, source.schema, kind).select(schema.names))
     table = one_chunk(pa.concat_tables(tables))
     codes = codes_of(table.column(kind.key).chunk(0))
     last = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from nextpick.data.columns import MILLISECONDS, Spec, arrow_schema, clean_textual, pc
+from nextpick.data.cells import MILLISECONDS
+from nextpick.data.columns import Spec, arrow_schema, clean_textual, pc
 from nextpick.data.failure import DataFailure
 from nextpick.data.report import MOST_EXAMPLES, Example, Ledger, shown
 

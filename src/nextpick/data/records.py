@@ -1,4 +1,4 @@
-"""Records that are put one by one: checked against a schema, kept as JSON, brought into the columns of a part.
+"""Records that are put one by one: checked against a schema, kept as JSON.
 
 As JSON a record holds each column of its schema that it has a value for: categories as a list, other texts as a
 text, numbers, booleans. Sources: developer guide, "Importing individual records"; API reference, PutItems.
@@ -7,13 +7,11 @@ text, numbers, booleans. Sources: developer guide, "Importing individual records
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
-
 from nextpick.data.avro import Field, Schema
-from nextpick.data.columns import CREATED, MAX_STRING, MILLISECONDS, arrow_schema, clean_textual, specs
+from nextpick.data.cells import BREAK, CREATED, MAX_STRING, MAX_TEXTUAL, MILLISECONDS, TAG
 from nextpick.data.kinds import Kind
 from nextpick.errors import InvalidInput
 
@@ -52,30 +50,15 @@ def read_known(schema: Schema, kind: Kind, properties: dict[str, Any]) -> dict[s
         if field is None or value is None:
             continue
         try:
-            found[field.name] = _cell(_value("", field, value))
+            found[field.name] = cell(_value("", field, value))
         except InvalidInput:
             continue
     return found
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a held value as it stands in a column: the categories of a list in one text."""
     return "|".join(value) if isinstance(value, list) else value
-
-
-def table_of(records: Iterable[tuple[str, str]], schema: Schema, kind: Kind) -> pa.Table:
-    """Return (id, JSON) records as rows of a part, in their order; columns that a record lacks are null."""
-    cells: dict[str, list[Any]] = {field.name: [] for field in schema.fields}
-    for id, text in records:
-        held: Held = {**json.loads(text), kind.key: id}
-        for name, column in cells.items():
-            value = held.get(name)
-            column.append(_cell(value))
-    arrays = []
-    for column in specs(schema, kind):
-        plain = pa.string() if pa.types.is_dictionary(column.type) else column.type
-        made = pa.array(cells[column.name], plain)
-        arrays.append(made.dictionary_encode().cast(column.type) if plain is not column.type else made)
-    return pa.Table.from_arrays(arrays, schema=arrow_schema(specs(schema, kind)))
 
 
 def _plain(name: str) -> str:
@@ -103,7 +86,7 @@ def _text(id: str, field: Field, value: Any) -> str:
         raise InvalidInput(f"{id}: {field.name} is {value!r}; it must be a text.")
     text = json.dumps(value) if isinstance(value, bool) else str(value)
     if field.textual:
-        return str(clean_textual(pa.array([text]))[0])
+        return re.sub(BREAK, " ", re.sub(TAG, "", text))[:MAX_TEXTUAL]
     if len(text) > MAX_STRING:
         raise InvalidInput(f"{id}: Length cannot be more than {MAX_STRING} characters for {field.name}.")
     return text

@@ -7,7 +7,7 @@ together: no row is folded twice or left out, whatever is killed when.
 from nextpick.data import kinds
 from nextpick.data.avro import Schema
 from nextpick.data.filters.resolve import EVENTS
-from nextpick.data.records import table_of
+from nextpick.data.put_table import table_of
 from nextpick.data.streamed import rows_of
 from nextpick.data.table import write_part
 from nextpick.jobs.work import Work, datasets_dir
