@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextpick.data.metrics import hit_matrix, mrr, ndcg, personalize_metrics, precision
+from nextpick.data.metrics import (
+    average_rewards,
+    hit_matrix,
+    mrr,
+    ndcg,
+    personalize_metrics,
+    precision,
+    weighted_ndcg,
+)
 
 
 def hits_at(*positions: int, k: int = 25) -> list[bool]:
@@ -108,3 +116,20 @@ def test_they_equal_a_slow_version(longest: int, requests: list[tuple[list[int],
     assert found == {name: pytest.approx(sum(v) / len(v), abs=1e-4) for name, v in slow.items()}
     hits = [[item in truth for item in row] for row, truth in zip(rows, truths, strict=True)]
     assert hit_matrix(np.array(rows), truths).tolist() == hits
+
+
+def test_a_hit_gains_the_weight_of_its_event() -> None:
+    """Weights 0.3 and 0.1 count as 1.5 and 0.5: the guide's example."""
+    ranked = np.array([[4, 7, 9]])
+    best_last = weighted_ndcg(ranked, [{7: 0.5, 9: 1.5}], 3)
+    wanted = (0.5 / math.log2(3) + 1.5 / math.log2(4)) / (1.5 + 0.5 / math.log2(3))
+    assert best_last == pytest.approx(wanted)
+    assert weighted_ndcg(ranked, [{4: 1.5, 7: 0.5}], 3) == pytest.approx(1)
+    assert weighted_ndcg(ranked, [{1: 1.5}], 3) == 0
+
+
+def test_rewards_are_those_of_the_items_taken_over_what_all_of_them_are_worth() -> None:
+    reward = np.array([1.0, 2.0, 5.0, 0.0])
+    ranked = np.array([[0, 1], [2, 3], [0, 1]])
+    found = average_rewards(ranked, [{0, 2}, {2}, {3}], reward, 2)
+    assert found == pytest.approx((1 / 6 + 1) / 2)  # the third user's item is worth nothing

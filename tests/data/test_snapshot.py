@@ -16,6 +16,7 @@ from part_world import INTERACTIONS, ITEMS, USERS, a_run, imported, lines
 
 from nextpick.data import snapshot
 from nextpick.data.dataset import Column, Data, open_snapshot
+from nextpick.data.objective import EventRule
 from nextpick.data.run import Stopped
 from nextpick.data.snapshot import Source, build_snapshot
 from nextpick.store.log import EventRow
@@ -147,9 +148,8 @@ def test_it_is_the_obvious_join_however_many_rows_are_merged_at_once(
         mock.patch.object(snapshot, "_RANGE_ROWS", rows_at_once),
         mock.patch.object(snapshot, "_REMAP_ROWS", 2),
     ):
-        data = build(
-            Path(scratch), *texts, events=events, event_type=event_type, event_value_threshold=threshold
-        )
+        rules = [EventRule(event_type, threshold)] if event_type or threshold is not None else []
+        data = build(Path(scratch), *texts, events=events, rules=rules)
         found = full_histories(data)
     wanted = slow_join([*parts, streamed], event_type, threshold)
     assert found == wanted
@@ -203,8 +203,19 @@ def test_an_event_type_and_a_threshold_choose_the_rows(tmp_path: Path) -> None:
         row("u", "d", 4, "watch"),
     ]
     events = [event("u", "e", 5, id="1", kind="WATCH", value=4.0)]
-    data = build(tmp_path, rows, events=events, event_type="watch", event_value_threshold=4.0)
+    data = build(tmp_path, rows, events=events, rules=[EventRule("watch", 4.0)])
     assert histories(data) == {"u": [(2, "b"), (5, "e")]}
+
+
+def test_each_event_type_may_have_a_threshold_of_its_own(tmp_path: Path) -> None:
+    rows = [
+        row("u", "a", 1, "watch", "0.2"),
+        row("u", "b", 2, "watch", "0.9"),
+        row("u", "c", 3, "click"),
+        row("u", "d", 4, "share"),
+    ]
+    data = build(tmp_path, rows, rules=[EventRule("watch", 0.5, 0.3), EventRule("CLICK", None, 0.1)])
+    assert histories(data) == {"u": [(2, "b"), (3, "c")]}
 
 
 def test_metadata_is_aligned_with_the_ids(tmp_path: Path) -> None:

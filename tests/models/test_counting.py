@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nextpick.data.dataset import Interactions
 from nextpick.models import cosine, popularity, transitions
 from nextpick.models.rows import Rows
+from nextpick.testing.worlds import interactions_of
 
 HISTORIES = st.lists(st.lists(st.integers(0, 9), max_size=12), min_size=1, max_size=12)
 N_ITEMS = 11  # one that nobody took
@@ -18,6 +20,11 @@ def columns(histories: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     """Return histories as offsets and items."""
     offsets = np.concatenate(([0], np.cumsum([len(h) for h in histories]))).astype(np.int64)
     return offsets, np.array([i for h in histories for i in h], np.int32)
+
+
+def taken(item: np.ndarray, time: np.ndarray) -> Interactions:
+    """Return one user's interactions."""
+    return interactions_of(np.array([0, len(item)], np.int64), item, time)
 
 
 def as_dicts(rows: Rows) -> list[dict[int, float]]:
@@ -52,7 +59,12 @@ def test_transitions_are_the_decayed_pairs_of_each_history(
     expected = [{t: w / (sum(row.values()) + shrinkage) for t, w in row.items()} for row in counted]
     offsets, item = columns(histories)
     rows = transitions.count(
-        offsets, item, N_ITEMS, window=window, decay=decay, shrinkage=shrinkage, row_limit=100
+        interactions_of(offsets, item),
+        N_ITEMS,
+        window=window,
+        decay=decay,
+        shrinkage=shrinkage,
+        row_limit=100,
     )
     for found, wanted in zip(as_dicts(rows), expected, strict=True):
         assert found == pytest.approx(wanted, abs=1e-5)
@@ -61,10 +73,10 @@ def test_transitions_are_the_decayed_pairs_of_each_history(
 @settings(max_examples=100, deadline=None)
 @given(HISTORIES, st.integers(1, 4))
 def test_a_row_keeps_its_heaviest_targets(histories: list[list[int]], limit: int) -> None:
-    offsets, item = columns(histories)
+    interactions = interactions_of(*columns(histories))
     options = {"window": 3, "decay": 0.5, "shrinkage": 0.0}
-    whole = as_dicts(transitions.count(offsets, item, N_ITEMS, row_limit=100, **options))
-    cut = as_dicts(transitions.count(offsets, item, N_ITEMS, row_limit=limit, **options))
+    whole = as_dicts(transitions.count(interactions, N_ITEMS, row_limit=100, **options))
+    cut = as_dicts(transitions.count(interactions, N_ITEMS, row_limit=limit, **options))
     assert cut == [best(row, limit) for row in whole]
 
 
@@ -103,7 +115,7 @@ def test_users_are_counted_once_and_interactions_each_time(histories: list[list[
 def test_recent_popularity_halves_in_thirty_days_and_is_a_distribution() -> None:
     day = 86_400
     item, age = np.array([0, 0, 1, 1, 2], np.int32), np.array([0, 30, 0, 60, 30]) * day
-    found = popularity.recent(item, 1_700_000_000 - age, 4, 1_700_000_000)
+    found = popularity.recent(taken(item, 1_700_000_000 - age), 4, 1_700_000_000)
     weights = np.array([1.5 + 1, 1.25 + 1, 0.5 + 1, 1])
     assert found == pytest.approx(weights / weights.sum(), rel=1e-5)
     assert found.dtype == np.float32
@@ -113,7 +125,7 @@ def test_a_quiet_month_is_no_basis_for_popularity() -> None:
     day = 86_400
     item = np.array([0] * 100 + [1], np.int32)
     when = np.array([0] * 100 + [1000 * day])
-    found = popularity.recent(item, when, 2, 1000 * day)
+    found = popularity.recent(taken(item, when), 2, 1000 * day)
     assert (
         found[0] > found[1]
     )  # half of all within the age of the oldest tenth, not of a month with one event
@@ -121,4 +133,4 @@ def test_a_quiet_month_is_no_basis_for_popularity() -> None:
 
 def test_popularity_of_nothing_is_even() -> None:
     nothing = np.zeros(0, np.int32)
-    assert popularity.recent(nothing, nothing, 4, 0).tolist() == [0.25] * 4
+    assert popularity.recent(taken(nothing, nothing), 4, 0).tolist() == [0.25] * 4

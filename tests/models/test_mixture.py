@@ -9,7 +9,7 @@ from nextpick.data.dataset import Column, Entities
 from nextpick.data.vocabulary import Vocabulary
 from nextpick.models import attributes, mixing, popularity, transitions
 from nextpick.models.mixture import BUCKETS, bucket, predict
-from nextpick.testing.worlds import made_data
+from nextpick.testing.worlds import interactions_of, made_data
 
 DATA = made_data(users=120, items=25, longest=20)
 N_ITEMS = len(DATA.items.ids)
@@ -19,13 +19,13 @@ DECAY, LIMIT = 0.7, 6
 def tables() -> list[np.ndarray]:
     """Return the components' arrays as predict takes them."""
     rows = transitions.count(
-        DATA.interactions.offsets, DATA.interactions.item, N_ITEMS,
+        DATA.interactions, N_ITEMS,
         window=5, decay=0.85, shrinkage=2.0, row_limit=20,
     )  # fmt: skip
-    recent = popularity.recent(DATA.interactions.item, DATA.interactions.time, N_ITEMS, DATA.latest)
+    recent = popularity.recent(DATA.interactions, N_ITEMS, DATA.latest)
     items, users = attributes.attributes(DATA.items), attributes.attributes(DATA.users)
     likes = attributes.items_of(items, recent * 100, 10)
-    kin = attributes.items_taken_by(users, DATA.interactions.offsets, DATA.interactions.item, recent, 10)
+    kin = attributes.items_taken_by(users, DATA.interactions, recent, 10)
     return [*rows, recent, items.offsets, items.codes, *likes, users.offsets, users.codes, *kin]
 
 
@@ -100,9 +100,9 @@ def test_the_held_out_tenth_is_the_same_for_the_same_seed_and_of_users_with_two(
 def test_without_takes_just_those_users_away() -> None:
     offsets, item = DATA.interactions.offsets, DATA.interactions.item
     gone = np.array([3, 17])
-    kept_offsets, stays = mixing.without(offsets, gone)
+    kept = mixing.without(DATA.interactions, gone)
     for user in range(len(offsets) - 1):
-        own = item[stays][kept_offsets[user] : kept_offsets[user + 1]].tolist()
+        own = kept.item[kept.offsets[user] : kept.offsets[user + 1]].tolist()
         assert own == ([] if user in gone else item[offsets[user] : offsets[user + 1]].tolist())
 
 
@@ -112,13 +112,14 @@ def test_the_mixture_prefers_the_component_that_knows() -> None:
     starts = rng.integers(0, N_ITEMS, 200)
     item = np.concatenate([(s + np.arange(12)) % N_ITEMS for s in starts]).astype(np.int32)
     offsets = np.arange(0, 12 * 201, 12).astype(np.int64)
-    rows = transitions.count(offsets, item, N_ITEMS, window=1, decay=1.0, shrinkage=0.0, row_limit=10)
+    walks = interactions_of(offsets, item)
+    rows = transitions.count(walks, N_ITEMS, window=1, decay=1.0, shrinkage=0.0, row_limit=10)
     none = [np.zeros(N_ITEMS + 1, np.int64), np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32),
             np.zeros(0, np.float32)]  # fmt: skip
     nobody = [np.zeros(201, np.int64), *none[1:]]
     even = np.full(N_ITEMS, 1 / N_ITEMS, np.float32)
     tables = (*rows, even, *none, *nobody)
-    chosen = mixing.choose(np.arange(100), offsets, item, tables, DECAY, LIMIT, N_ITEMS)
+    chosen = mixing.choose(np.arange(100), walks, tables, DECAY, LIMIT, N_ITEMS)
     assert chosen[2].tolist() == [0.0, 0.0, 0.0]
     assert chosen[4].tolist() == pytest.approx(mixing.DEFAULT)  # no history is that long
 
@@ -153,7 +154,7 @@ def test_lists_of_an_attribute_hold_its_heaviest_items() -> None:
 def test_items_taken_by_an_attributes_holders_are_shrunk() -> None:
     held = attributes.Attributes(np.array([0, 1, 2, 2], np.int64), np.array([0, 1], np.int32), 2)
     offsets, item = np.array([0, 3, 4, 6], np.int64), np.array([2, 2, 0, 1, 1, 1], np.int32)
-    lists = attributes.items_taken_by(held, offsets, item, np.full(3, 1 / 3), 5)
+    lists = attributes.items_taken_by(held, interactions_of(offsets, item), np.full(3, 1 / 3), 5)
     assert lists.offsets.tolist() == [0, 2, 3]
     assert lists.items.tolist() == [2, 0, 1]
     assert lists.weights.tolist() == pytest.approx([2 / 103, 1 / 103, 1 / 101])

@@ -3,7 +3,7 @@
 from typing import Any
 
 from nextpick.api.context import Answer, Context, Request, operation
-from nextpick.api.solution import find_recipe
+from nextpick.api.solution_config import find_recipe
 from nextpick.errors import ResourceNotFound
 from nextpick.jobs.choose import default_ranges
 from nextpick.names import builtin_arn, parse_arn

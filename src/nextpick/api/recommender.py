@@ -3,7 +3,7 @@
 from typing import Any
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
-from nextpick.api.solution import check_excluded, find_recipe
+from nextpick.api.solution_config import check_excluded, find_recipe
 from nextpick.errors import InvalidInput
 from nextpick.recipes.catalogue import RecipeInfo
 from nextpick.resources import lifecycle, recommenders, rules, versions

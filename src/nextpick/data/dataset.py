@@ -28,7 +28,8 @@ class Interactions(NamedTuple):
     order they were imported or streamed.
 
     offsets [n_users+1] int64;  item [n] int32 row in items.ids;  time [n] int64 seconds since 1970, UTC;
-    event_type [n] int16 position in event_types, -1 none;  event_value [n] float32, NaN none.
+    event_type [n] int16 position in event_types, -1 none;  event_value [n] float32, NaN none;
+    weight [n] float32 how much each counts, None: all alike.
     """
 
     offsets: np.ndarray
@@ -37,6 +38,16 @@ class Interactions(NamedTuple):
     event_type: np.ndarray
     event_value: np.ndarray
     event_types: tuple[str, ...]
+    weight: np.ndarray | None = None
+
+    def only(self, kept: np.ndarray) -> "Interactions":
+        """Return those that are ``kept`` (bool [n])."""
+        offsets = np.concatenate(([0], np.cumsum(kept)))[self.offsets].astype(np.int64)
+        columns = {name: column[kept] for name in _BY_ROW if (column := getattr(self, name)) is not None}
+        return self._replace(offsets=offsets, **columns)
+
+
+_BY_ROW = ("item", "time", "event_type", "event_value", "weight")
 
 
 class Column(NamedTuple):
@@ -69,12 +80,16 @@ class Data(NamedTuple):
     items.ids holds the items of the interactions and of the Items dataset, in the order of their bytes;
     users.ids those of the interactions, then those only in the Users dataset,
     both in the order of their hash.
+    reward [n_items] float32: what an item is worth, None where nothing but relevance counts; strength: how much
+    that shall move answers.
     """
 
     interactions: Interactions
     items: Entities
     users: Entities
     latest: int
+    reward: np.ndarray | None = None
+    strength: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,7 @@ def without_outliers(data: Data, percentiles: Mapping[str, float]) -> Data:
     kept = np.repeat(_inside(lengths, percentiles, USERS), lengths)
     counts = np.bincount(old.item, minlength=len(data.items.ids))
     kept &= _inside(counts, percentiles, ITEMS)[old.item]
-    offsets = np.concatenate(([0], np.cumsum(kept)))[old.offsets]
-    columns = {name: getattr(old, name)[kept] for name in ("item", "time", "event_type", "event_value")}
-    return data._replace(interactions=old._replace(offsets=offsets.astype(np.int64), **columns))
+    return data._replace(interactions=old.only(kept))
 
 
 def _inside(counts: np.ndarray, percentiles: Mapping[str, float], names: tuple[str, str]) -> np.ndarray:

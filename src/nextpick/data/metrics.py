@@ -4,7 +4,7 @@ Source: developer guide, "Evaluating a solution version with metrics". ``ranked`
 rows of items, best first; ``truths`` the set of relevant rows of each query. Each is a mean over the queries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 import numpy as np
@@ -26,6 +26,32 @@ def personalize_metrics(
         result[f"normalized_discounted_cumulative_gain_at_{k}"] = ndcg(hits, sizes, k)
         result[f"precision_at_{k}"] = precision(hits, k)
     return {name: round(float(result[name]), 4) for name in sorted(result)}
+
+
+def weighted_ndcg(ranked: np.ndarray, truths: Sequence[Mapping[int, float]], k: int) -> float:
+    """Return the mean discounted gain within ``k`` where a hit gains its weight, over that of the best order."""
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    shares = []
+    for row, truth in zip(ranked[:, :k].tolist(), truths, strict=True):
+        best = sorted(truth.values(), reverse=True)[:k]
+        gain = np.dot([truth.get(item, 0.0) for item in row], discount[: len(row)])
+        shares.append(gain / np.dot(best, discount[: len(best)]))
+    return float(np.mean(shares)) if shares else 0.0
+
+
+def average_rewards(
+    ranked: np.ndarray, truths: Sequence[AbstractSet[int]], reward: np.ndarray, k: int
+) -> float:
+    """Return the mean, over users, of what the items they take within ``k`` are worth over what all they take are.
+
+    ``reward`` [n_items] is not negative; a user all of whose items are worth nothing is left out.
+    """
+    shares = []
+    for row, truth in zip(ranked[:, :k].tolist(), truths, strict=True):
+        whole = sum(float(reward[item]) for item in truth)
+        if whole > 0:
+            shares.append(sum(float(reward[item]) for item in row if item in truth) / whole)
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def hit_matrix(ranked: np.ndarray, truths: Sequence[AbstractSet[int]]) -> np.ndarray:

@@ -17,6 +17,7 @@ from nextpick.data import entities, kinds
 from nextpick.data.columns import pc
 from nextpick.data.dataset import FORMAT, MANIFEST, Source
 from nextpick.data.failure import DataFailure
+from nextpick.data.objective import EventRule
 from nextpick.data.order import by_time, key_ranks, repeats
 from nextpick.data.part import BUCKET_BITS, Part
 from nextpick.data.run import Run
@@ -44,17 +45,15 @@ def build_snapshot(
     events: Iterable["EventRow"],
     run: Run,
     *,
-    event_type: str | None = None,
-    event_value_threshold: float | None = None,
+    rules: Sequence[EventRule] = (),
     excluded_columns: Mapping[str, Sequence[str]] | None = None,
     about_actions: bool = False,
 ) -> None:
     """Merge parts and events into the new directory ``out``: on disk when this returns.
 
-    event_type: only events of that type, in any letter case;  event_value_threshold: only events of at least
-    that value;  excluded_columns: by dataset type, metadata columns to leave out;  about_actions: ``items`` is one of
-    actions, ``interactions`` of those with actions. Equal events of two imports,
-    or of an import and the stream, count once. Raises DataFailure when a part cannot be read, Stopped when
+    rules: only events that one of these allows;  excluded_columns: by dataset type, metadata columns to leave out;
+    about_actions: ``items`` is one of actions, ``interactions`` of those with actions. Equal events of two imports, or
+    of an import and the stream, count once. Raises DataFailure when a part cannot be read, Stopped when
     ``run`` says so; nothing is left under ``out`` then.
     """
     excluded = {kind.upper(): set(names) for kind, names in (excluded_columns or {}).items()}
@@ -62,7 +61,7 @@ def build_snapshot(
     for name in ("interactions", "items", "users"):
         (out / name).mkdir(parents=True)
     try:
-        merge = _Merge(out / "interactions", event_type, event_value_threshold)
+        merge = _Merge(out / "interactions", rules)
         names = {"ITEM_ID": "ACTION_ID"} if about_actions else {}
         merge.run([Part(directory, names) for directory in interactions.parts], Streamed(events), run)
         run.progress(0.8, "indexing items and users")
@@ -92,9 +91,8 @@ def build_snapshot(
 class _Merge:
     """Writes the interactions, range by range of their users, and collects the ids met."""
 
-    def __init__(self, directory: Path, event_type: str | None, threshold: float | None) -> None:
-        self._directory = directory
-        self._event_type, self._threshold = event_type, threshold
+    def __init__(self, directory: Path, rules: Sequence[EventRule]) -> None:
+        self._directory, self._rules = directory, rules
         self._item = _Growing(directory / "item.npy", np.dtype(np.int32))
         self._time = _Growing(directory / "time.npy", np.dtype(np.int64))
         self._type = _Growing(directory / "event_type.npy", np.dtype(np.int16))
@@ -175,19 +173,21 @@ class _Merge:
         self._append(table)
 
     def _kept(self, table: pa.Table) -> pa.BooleanArray | None:
-        kept = None
-        if self._event_type is not None:
-            types = table.column("EVENT_TYPE").chunk(0)
-            wanted = [
-                name is not None and name.casefold() == self._event_type.casefold()
-                for name in types.dictionary.to_pylist()
-            ]
-            kept = pa.array(np.append(np.array(wanted, bool), False)[codes_of(types)])
-        if self._threshold is not None:
-            enough = pc.fill_null(pc.greater_equal(table.column("EVENT_VALUE"), self._threshold), False)
-            enough = enough.combine_chunks()
-            kept = enough if kept is None else pc.and_(kept, enough)
-        return kept
+        if not self._rules:
+            return None
+        types = table.column("EVENT_TYPE").chunk(0)
+        names, codes = types.dictionary.to_pylist(), codes_of(types)
+        kept = np.zeros(table.num_rows, bool)
+        for rule in self._rules:
+            allowed = np.ones(table.num_rows, bool)
+            if rule.type is not None:
+                wanted = [name is not None and name.casefold() == rule.type.casefold() for name in names]
+                allowed = np.array([*wanted, False])[codes]
+            if rule.threshold is not None:
+                enough = pc.fill_null(pc.greater_equal(table.column("EVENT_VALUE"), rule.threshold), False)
+                allowed &= enough.to_numpy()
+            kept |= allowed
+        return pa.array(kept)
 
     def _append(self, table: pa.Table) -> None:
         time = table.column("TIMESTAMP").chunk(0).to_numpy()

@@ -32,11 +32,5 @@ def holdout(data: Data, rng: np.random.Generator, most_users: int) -> Holdout:
     cuts = np.clip((lengths[users] * _INPUT_SHARE).astype(np.int64), 1, lengths[users] - 1)
     stays = np.ones(len(lengths), bool)
     stays[users] = False
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(np.where(stays, lengths, 0), out=offsets[1:])
-    kept = np.repeat(stays, lengths)
-    columns = {
-        name: getattr(interactions, name)[kept] for name in ("item", "time", "event_type", "event_value")
-    }
-    train = data._replace(interactions=interactions._replace(offsets=offsets, **columns))
+    train = data._replace(interactions=interactions.only(np.repeat(stays, lengths)))
     return Holdout(train, users, cuts)

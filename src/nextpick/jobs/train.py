@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nextpick.data import featurize, snapshot
+from nextpick.data import featurize, objective, snapshot
 from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data, open_snapshot
+from nextpick.data.objective import EventRule
 from nextpick.durable import sync
 from nextpick.jobs.choose import Choice, choose, measure
 from nextpick.jobs.folding import stream_of
@@ -86,23 +87,23 @@ def train(
     folded = dataset.internal.get("folded", {})
     out.mkdir()
     config = body.get("solutionConfig", {})
-    threshold = config.get("eventValueThreshold")
+    rules = objective.event_rules(config, event_type)
     snapshot.build_snapshot(
         out / "snapshot",
         **sources,
         events=event_log.read_between(log_dir, stream_of(dataset), folded, positions),
         run=work.run.share(0.0, 0.3),
-        event_type=event_type,
-        event_value_threshold=float(threshold) if threshold else None,
+        rules=rules,
         excluded_columns=excluded,
         about_actions=about_actions,
     )
     artifact.seal(out / "snapshot", {})
-    data = open_snapshot(out / "snapshot")
+    data = objective.weighed(open_snapshot(out / "snapshot"), rules)
+    data = objective.with_objective(data, config.get("optimizationObjective"))
     features = config.get("featureTransformationParameters", {})
     percentiles = {name: float(text) for name, text in features.items() if name.endswith("_percentile")}
     data = featurize.without_outliers(data, percentiles)
-    _check_actions(data) if about_actions else _check_minimums(data, work, event_type)
+    _check_actions(data) if about_actions else _check_minimums(data, work, rules)
     choice = choose(body, data, work.run.share(0.3, 0.5))
     metrics = measure(choice, data, work.run.share(0.5, 0.65))
     module = catalogue.load(choice.info)
@@ -167,8 +168,9 @@ def _check_actions(data: Data) -> None:
         raise JobFailure(f"There are {len(data.items.ids)} actions; there must be 1 to {_MOST_ACTIONS}.")
 
 
-def _check_minimums(data: Data, work: Work, event_type: str | None) -> None:
-    after = f" after filtering by event type: {event_type}" if event_type else ""
+def _check_minimums(data: Data, work: Work, rules: tuple[EventRule, ...]) -> None:
+    types = ", ".join(rule.type for rule in rules if rule.type)
+    after = f" after filtering by event type: {types}" if types else ""
     least = work.settings.min_interactions
     if len(data.interactions.item) < least:
         raise JobFailure(f"Dataset has fewer than {least} interactions{after}")

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from nextpick.data.dataset import Entities
+from nextpick.data.dataset import Entities, Interactions
+from nextpick.models.rows import weights_of
 
 _BINS = 8
 _PRIOR = 1.0  # interactions that every holder of an attribute is lent, so that new ones have a share
@@ -64,17 +65,16 @@ def items_of(held: Attributes, weight: np.ndarray, limit: int) -> Lists:
     return _top_lists(held.codes, item, mass, held.n, limit)
 
 
-def items_taken_by(
-    held: Attributes, user_offsets: np.ndarray, item: np.ndarray, background: np.ndarray, limit: int
-) -> Lists:
+def items_taken_by(held: Attributes, interactions: Interactions, background: np.ndarray, limit: int) -> Lists:
     """Return for each attribute of users the items its holders take, shrunk towards ``background`` [n_items]."""
-    user = np.repeat(np.arange(len(user_offsets) - 1), np.diff(user_offsets))
+    user = np.repeat(np.arange(len(interactions.offsets) - 1), np.diff(interactions.offsets))
     repeats = np.diff(held.offsets)[user]
     code = held.codes[_ranges(held.offsets[user], repeats)]
-    taken = np.repeat(np.asarray(item, np.int64), repeats)
+    taken = np.repeat(np.asarray(interactions.item, np.int64), repeats)
     n_items = len(background)
-    pairs, times = np.unique(code.astype(np.int64) * n_items + taken, return_counts=True)
-    return _top_lists((pairs // n_items).astype(np.int32), pairs % n_items, times.astype(np.float64), held.n, limit,
+    pairs, at = np.unique(code.astype(np.int64) * n_items + taken, return_inverse=True)
+    times = np.bincount(at, weights=np.repeat(weights_of(interactions), repeats), minlength=len(pairs))
+    return _top_lists((pairs // n_items).astype(np.int32), pairs % n_items, times, held.n, limit,
                       shrinkage=100.0)  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from itertools import product
 
 import numpy as np
 
+from nextpick.data.dataset import Interactions
 from nextpick.models.mixture import BUCKETS, gains
-from nextpick.models.rows import read_only
+from nextpick.models.rows import read_only, weights_of
 
 DEFAULT = (0.02, 0.05, 0.05)
 _GRID = ((0.0, 0.03, 0.1, 0.3), (0.0, 0.03, 0.1, 0.3), (0.0, 0.05, 0.2))
@@ -25,20 +26,17 @@ def held_out_users(offsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.choice(users, n, replace=False))
 
 
-def without(offsets: np.ndarray, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the offsets of the data without these users' interactions, and the mask of those that stay."""
-    lengths = np.diff(offsets)
+def without(interactions: Interactions, users: np.ndarray) -> Interactions:
+    """Return the interactions of all but these users."""
+    lengths = np.diff(interactions.offsets)
     stays = np.ones(len(lengths), bool)
     stays[users] = False
-    kept = np.zeros(len(offsets), np.int64)
-    np.cumsum(np.where(stays, lengths, 0), out=kept[1:])
-    return kept, np.repeat(stays, lengths)
+    return interactions.only(np.repeat(stays, lengths))
 
 
 def choose(
     users: np.ndarray,
-    offsets: np.ndarray,
-    item: np.ndarray,
+    interactions: Interactions,
     tables: tuple,
     decay: float,
     limit: int,
@@ -46,18 +44,20 @@ def choose(
 ) -> np.ndarray:
     """Return the weights (a, b, c) of each bucket of history length, float32 [len(BUCKETS), 3].
 
-    ``tables`` are the components' arrays as ``mixture.predict`` takes them, fitted without ``users``.
+    ``tables`` are the components' arrays as ``mixture.predict`` takes them, fitted without ``users``. A next item
+    counts as much as its interaction does.
     """
     has_taste, has_kin = len(tables[5]) > 0, len(tables[10]) > 0
     grid = (_GRID[0], _GRID[1] if has_taste else (0.0,), _GRID[2] if has_kin else (0.0,))
     mixes = np.array(list(product(*grid)), np.float32)
     chosen = np.tile(np.array(DEFAULT, np.float32), (len(BUCKETS), 1))
-    work = max(_LEAST_WORK, _WORK_PER_INTERACTION * len(item))
+    work = max(_LEAST_WORK, _WORK_PER_INTERACTION * len(interactions.item))
     most = max(int(work / (n_items * len(mixes)) / (len(BUCKETS) + 1)), _LEAST_QUERIES)
     if len(users) == 0:
         return chosen
     gain, queries = gains(
-        users[:most], read_only(offsets), read_only(item), mixes, decay, limit, n_items, BUCKETS,
+        users[:most], read_only(interactions.offsets), read_only(interactions.item),
+        read_only(weights_of(interactions)), mixes, decay, limit, n_items, BUCKETS,
         *map(read_only, tables),
     )  # fmt: skip
     for b in range(len(BUCKETS)):

@@ -110,7 +110,7 @@ def predict(
 
 @numba.njit(cache=True)
 def gains(
-    users, offsets, item, mixes, decay, limit, n_items, buckets,
+    users, offsets, item, weight, mixes, decay, limit, n_items, buckets,
     row_offsets, row_items, row_weights, popularity,
     item_held, item_codes, item_lists, item_list_items, item_list_weights,
     user_held, user_codes, user_lists, user_list_items, user_list_weights,
@@ -165,7 +165,7 @@ def gains(
                     )
                     if score > own and not seen[i]:
                         rank += 1
-                gain[b, m] += 1.0 / np.log2(rank + 2.0)
+                gain[b, m] += weight[start + length] / np.log2(rank + 2.0)
             for h in history:
                 seen[h] = False
     return gain, queries

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from nextpick.data.dataset import Interactions
+
 
 class Rows(NamedTuple):
     """Sparse rows, heaviest first: offsets [n+1] int64, items [nnz] int32, weights [nnz] float32.
@@ -26,6 +28,13 @@ def read_only(array: np.ndarray) -> np.ndarray:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def weights_of(interactions: Interactions) -> np.ndarray:
+    """Return how much each interaction counts, float32 [n]."""
+    if interactions.weight is None:
+        return np.ones(len(interactions.item), np.float32)
+    return interactions.weight
 
 
 def occurrences(item: np.ndarray, n_items: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,12 +9,12 @@ A history's prediction is the sum of its items' rows, the newer the heavier. Rel
 import numba
 import numpy as np
 
-from nextpick.models.rows import Rows, occurrences, read_only
+from nextpick.data.dataset import Interactions
+from nextpick.models.rows import Rows, occurrences, read_only, weights_of
 
 
 def count(
-    offsets: np.ndarray,
-    item: np.ndarray,
+    interactions: Interactions,
     n_items: int,
     *,
     window: int,
@@ -22,17 +22,18 @@ def count(
     shrinkage: float,
     row_limit: int,
 ) -> Rows:
-    """Return the transitions of interactions by user (``offsets`` [n_users+1] int64, ``item`` [n] int32).
+    """Return the transitions of interactions; one to an item counts as much as the interaction with it.
 
     A row keeps its ``row_limit`` heaviest targets and sums to less than 1. Time O(n * window), memory
     O(n + n_items * row_limit).
     """
-    item = read_only(item)
+    item = read_only(interactions.item)
     places, starts = occurrences(item, n_items)
-    user_end = np.repeat(np.asarray(offsets[1:]), np.diff(offsets))
+    user_end = np.repeat(np.asarray(interactions.offsets[1:]), np.diff(interactions.offsets))
     powers = (decay ** np.arange(window)).astype(np.float32)
     sizes, items, weights = _rows(
         item,
+        read_only(weights_of(interactions)),
         user_end,
         places,
         starts,
@@ -46,7 +47,7 @@ def count(
 
 
 @numba.njit(cache=True)
-def _rows(item, user_end, places, starts, powers, shrinkage, row_limit):
+def _rows(item, weight, user_end, places, starts, powers, shrinkage, row_limit):
     n_items = len(starts) - 1
     total = np.zeros(n_items, np.float32)
     touched = np.empty(n_items, np.int32)
@@ -66,7 +67,7 @@ def _rows(item, user_end, places, starts, powers, shrinkage, row_limit):
                 if total[target] == 0.0:
                     touched[n_touched] = target
                     n_touched += 1
-                total[target] += powers[j - i - 1]
+                total[target] += weight[j] * powers[j - i - 1]
         mass = np.float32(0.0)
         for t in range(n_touched):
             mass += total[touched[t]]

@@ -3,7 +3,7 @@
 A mixture of four distributions, each readable: what follows the user's last items (decayed transitions), what
 is popular lately, what shares attributes with the user's items, what users of the same attributes take. The
 weights are chosen at each training on users held out of the tables; a score is a probability, and those of the
-whole catalogue sum to 1.
+whole catalogue sum to 1. Where an objective is set, probabilities are tilted towards items that are worth more.
 
 Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP); uses metadata of ITEMS and USERS where there is any.
 Answers:  GetRecommendations(userId). Events count from the next request on.
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from nextpick.data.dataset import Data, Interactions
+from nextpick.data.objective import tilt
 from nextpick.data.run import Run
 from nextpick.models import attributes, mixing, popularity, transitions
 from nextpick.models.mixture import bucket, predict
@@ -51,20 +52,19 @@ def fit(data: Data, params: Params, run: Run) -> State:
     held_items, held_users = attributes.attributes(data.items), attributes.attributes(data.users)
     run.checkpoint(0.05, "choosing the mixture")
     users = mixing.held_out_users(data.interactions.offsets, run.rng)
-    offsets, stays = mixing.without(data.interactions.offsets, users)
-    rest = data.interactions._replace(
-        offsets=offsets, item=data.interactions.item[stays], time=data.interactions.time[stays]
-    )
+    rest = mixing.without(data.interactions, users)
     tables = _tables(rest, held_items, held_users, n_items, data.latest)
     run.checkpoint(0.4, "choosing the mixture")
     whole = data.interactions
-    mix = mixing.choose(users, whole.offsets, whole.item, _tables_of(tables), decay, params.bptt, n_items)
+    mix = mixing.choose(users, whole, _tables_of(tables), decay, params.bptt, n_items)
     run.checkpoint(0.6, "counting transitions")
     state = _tables(whole, held_items, held_users, n_items, data.latest)
     run.checkpoint(1.0, "trained")
     state["mix"] = mix
     state["history"] = np.array([decay, params.bptt], np.float64)
     state["item_count"] = popularity.counts(whole.item, n_items)
+    if data.reward is not None and data.strength:
+        state["tilt"] = tilt(data.reward, data.strength)
     return state
 
 
@@ -77,6 +77,9 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
         mix = state["mix"][bucket(len(query.items))]
         arguments: list[Any] = [query.items, query.user, mix, decay, int(limit), *tables, row]
         predict(*arguments)
+    if "tilt" in state:
+        out *= state["tilt"]
+        out /= out.sum(axis=1, keepdims=True)
     return out if items is None else out[:, items]
 
 
@@ -88,18 +91,17 @@ def _tables(
     latest: int,
 ) -> State:
     rows = transitions.count(
-        interactions.offsets,
-        interactions.item,
+        interactions,
         n_items,
         window=_WINDOW,
         decay=_STEP_DECAY,
         shrinkage=_SHRINKAGE,
         row_limit=_ROW_LIMIT,
     )
-    recent = popularity.recent(interactions.item, interactions.time, n_items, latest)
+    recent = popularity.recent(interactions, n_items, latest)
     weight = recent * len(interactions.item)
     likes = attributes.items_of(held_items, weight, _LIST_LIMIT)
-    kin = attributes.items_taken_by(held_users, interactions.offsets, interactions.item, recent, _LIST_LIMIT)
+    kin = attributes.items_taken_by(held_users, interactions, recent, _LIST_LIMIT)
     arrays = (
         *rows,
         recent,

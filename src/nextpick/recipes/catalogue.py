@@ -13,7 +13,8 @@ class RecipeInfo(NamedTuple):
     """What is known of a recipe without loading it.
 
     ``is_scored``: answers carry scores. ``explores``: new items are tried out; by campaign settings, or by
-    itself (``explores_by_itself``). ``is_live``: events after the training count. ``tunes``: HPO has something
+    itself (``explores_by_itself``). ``optimizes``: takes an optimizationObjective. ``weighs_events``: takes an
+    eventsConfig. ``is_live``: events after the training count. ``tunes``: HPO has something
     to choose. ``domain``: of recommenders in dataset groups of that domain, not of solutions. ``event_type``: all
     that is trained on; ``drops``: items the user has such events with are left out of answers; ``asks``: members a
     request must have, None those of the type.
@@ -27,6 +28,8 @@ class RecipeInfo(NamedTuple):
     is_live: bool = True
     explores: bool = False
     explores_by_itself: bool = False
+    optimizes: bool = False
+    weighs_events: bool = False
     domain: str | None = None
     tunes: bool = True
     event_type: str | None = None
@@ -141,6 +144,7 @@ RECIPES = (
         "PERSONALIZED_RANKING",
         "JSON-percentile-filtering",
         "Orders a list of items for a user. " + _ENGINE,
+        optimizes=True,
     ),
     RecipeInfo(
         "aws-personalized-ranking-v2",
@@ -148,6 +152,7 @@ RECIPES = (
         "JSON-percentile-filtering",
         "Orders a list of items for a user; the engine of aws-personalized-ranking. " + _ENGINE,
         tunes=False,
+        weighs_events=True,
     ),
     RecipeInfo(
         "aws-popularity-count",
@@ -188,6 +193,7 @@ RECIPES = (
         "JSON-percentile-filtering",
         "The items a user is likely to take next, new items tried out. " + _ENGINE,
         explores=True,
+        optimizes=True,
     ),
     RecipeInfo(
         "aws-user-personalization-v2",
@@ -197,6 +203,7 @@ RECIPES = (
         "aws-user-personalization. " + _ENGINE,
         explores=True,
         explores_by_itself=True,
+        weighs_events=True,
         tunes=False,
     ),
     _of_domain(

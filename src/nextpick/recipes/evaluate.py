@@ -10,32 +10,49 @@ from typing import Any
 import numpy as np
 
 from nextpick.data.dataset import Data
-from nextpick.data.metrics import CUTOFFS, personalize_metrics
+from nextpick.data.metrics import CUTOFFS, average_rewards, personalize_metrics, weighted_ndcg
 from nextpick.data.run import Run
 from nextpick.data.split import holdout
 from nextpick.models.rows import read_only
 from nextpick.models.topk import top_k
 from nextpick.recipes.interface import Query
 
+# Named with a literal k, as Personalize names them.
+WEIGHTED_NDCG = "normalized_discounted_cumulative_gain_with_event_weights_at_k"
+AVERAGE_REWARDS = "average_rewards_at_k"
 _MOST_USERS = 5000
 _LONGEST = max(CUTOFFS)
 
 
 def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> dict[str, float]:
-    """Fit on the training users, rank for the test users, and return the eight metrics."""
+    """Fit on the training users, rank for the test users, and return the eight metrics.
+
+    Where events have weights, or items a reward, there is a metric of that too.
+    """
     held = holdout(data, run.rng, _MOST_USERS)
     fitted = module.fit(held.train, params, run.share(0.0, 0.6))
     state = {name: read_only(array) for name, array in fitted.items()}
     n_items = len(data.items.ids)
     ranked = np.empty((len(held.users), min(_LONGEST, n_items)), np.int32)
-    truths = []
+    truths: list[dict[int, float]] = []
+    weight = data.interactions.weight
     offsets, item = data.interactions.offsets, read_only(data.interactions.item)
     for i, (user, cut) in enumerate(zip(held.users, held.cuts, strict=True)):
         start, end = offsets[user], offsets[user + 1]
         history = item[start : start + cut]
         scores = module.score(state, [Query(int(user), history, int(history[-1]))])[0]
         ranked[i] = top_k(scores, ranked.shape[1])
-        truths.append(set(item[start + cut : end].tolist()))
+        worth = [1.0] * (end - start - cut) if weight is None else weight[start + cut : end].tolist()
+        truths.append({})
+        for at, value in zip(item[start + cut : end].tolist(), worth, strict=True):
+            truths[-1][at] = max(value, truths[-1].get(at, 0.0))
         if i % 256 == 0:
             run.checkpoint(0.6 + 0.4 * i / len(held.users), "measuring on held-out users")
-    return personalize_metrics(ranked, truths, n_items)
+    found = personalize_metrics(ranked, [truth.keys() for truth in truths], n_items)
+    if weight is not None:
+        found[WEIGHTED_NDCG] = round(weighted_ndcg(ranked, truths, _LONGEST), 4)
+    if data.reward is not None:
+        least = min(float(data.reward.min()), 0.0)
+        rewards = average_rewards(ranked, [truth.keys() for truth in truths], data.reward - least, _LONGEST)
+        found[AVERAGE_REWARDS] = round(rewards, 4)
+    return {name: found[name] for name in sorted(found)}

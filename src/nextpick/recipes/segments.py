@@ -52,14 +52,8 @@ def split(data: Data) -> tuple[Data, Data]:
     cuts = np.ceil(lengths * _TRAIN_SHARE).astype(np.int64)
     place = np.arange(len(data.interactions.item)) - np.repeat(offsets[:-1], lengths)
     is_train = place < np.repeat(cuts, lengths)
-    return _part(data, is_train, cuts), _part(data, ~is_train, lengths - cuts)
-
-
-def _part(data: Data, kept: np.ndarray, lengths: np.ndarray) -> Data:
-    old = data.interactions
-    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
-    columns = {name: getattr(old, name)[kept] for name in ("item", "time", "event_type", "event_value")}
-    return data._replace(interactions=old._replace(offsets=offsets, **columns))
+    older, newer = (data.interactions.only(kept) for kept in (is_train, ~is_train))
+    return data._replace(interactions=older), data._replace(interactions=newer)
 
 
 def items_of_values(data: Data, most: int) -> Sequence[np.ndarray]:

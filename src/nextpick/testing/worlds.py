@@ -22,9 +22,7 @@ def made_data(
     for i in np.flatnonzero(~jump).tolist():
         item[i] = (item[i - 1] + 1) % items if i else 0
     when = _START + _HOUR * np.concatenate([np.sort(rng.integers(0, 5000, length)) for length in lengths])
-    interactions = Interactions(
-        offsets, item, when.astype(np.int64), np.full(n, -1, np.int16), np.full(n, np.nan, np.float32), ()
-    )
+    interactions = interactions_of(offsets, item, when.astype(np.int64))
     latest = int(when.max())
     created = latest - rng.integers(0, 5000, items) * _HOUR
     item_columns = (_categories("GENRE", items, 4, rng), _numbers("PRICE", items, rng)) if metadata else ()
@@ -35,6 +33,16 @@ def made_data(
         Entities(Vocabulary.build([f"u{k}" for k in range(users)]), user_columns, np.zeros(users, np.int64)),
         latest,
     )
+
+
+def interactions_of(
+    offsets: np.ndarray, item: np.ndarray, time: np.ndarray | None = None, weight: np.ndarray | None = None
+) -> Interactions:
+    """Return interactions without types or values; times are 0 where none are given."""
+    n = len(item)
+    time = np.zeros(n, np.int64) if time is None else time
+    types, values = np.full(n, -1, np.int16), np.full(n, np.nan, np.float32)
+    return Interactions(offsets, item, time, types, values, (), weight)
 
 
 def _categories(name: str, rows: int, values: int, rng: np.random.Generator) -> Column:

@@ -1,0 +1,150 @@
+"""What a solutionConfig may say: recipes, hyperparameters, columns, events, schedules.
+
+Source: developer guide, "Creating and configuring a solution"; API reference, SolutionConfig.
+"""
+
+import re
+from types import ModuleType
+from typing import Any
+
+from nextpick.data import featurize, kinds
+from nextpick.data.avro import parse_schema
+from nextpick.errors import InvalidInput, ResourceNotFound
+from nextpick.jobs.choose import MOST_TRIALS
+from nextpick.names import parse_arn
+from nextpick.recipes import catalogue
+from nextpick.recipes.catalogue import RecipeInfo
+from nextpick.resources.kinds import DATASET
+from nextpick.store.records import Resource, Transaction
+
+_RATE = re.compile(r"rate\((\d+) days?\)")
+
+
+def find_recipe(arn: str) -> RecipeInfo:
+    """Return the recipe of an ARN; raises ResourceNotFound naming those that can be trained."""
+    parts = parse_arn(arn)
+    info = catalogue.find(parts.path) if parts and parts.kind == "recipe" else None
+    if info is None:
+        names = ", ".join(recipe.name for recipe in catalogue.RECIPES)
+        raise ResourceNotFound(f"{arn} is not a recipe of this nextpick; it has {names}.")
+    return info
+
+
+def check_config(config: dict[str, Any], info: RecipeInfo, event_type: str | None) -> None:
+    """Raise InvalidInput for what the recipe does not take, or takes in another form."""
+    refuse_domain(info)
+    check_events(config, info, event_type)
+    if "optimizationObjective" in config and not info.optimizes:
+        raise InvalidInput(f"{info.name} takes no optimizationObjective; {_those('optimizes')} do.")
+    module = catalogue.load(info)
+    features = config.get("featureTransformationParameters", {})
+    catalogue.parse_params(module, config.get("algorithmHyperParameters", {}), features)
+    featurize.parse(features, info.percentiles, info.name, catalogue.features_of(module))
+    _check_ranges(module, config.get("hpoConfig", {}))
+    threshold = config.get("eventValueThreshold")
+    if threshold is not None:
+        try:
+            float(threshold)
+        except ValueError:
+            raise InvalidInput(f"eventValueThreshold is {threshold!r}; it must be a number.") from None
+
+
+def check_events(config: dict[str, Any], info: RecipeInfo | None, event_type: str | None) -> None:
+    """Raise InvalidInput for an eventsConfig that the recipe does not take, or that says a thing twice."""
+    if "eventsConfig" not in config:
+        return
+    if info is None or not info.weighs_events:
+        raise InvalidInput(
+            f"{info.name if info else 'AutoML'} takes no eventsConfig; {_those('weighs_events')} do."
+        )
+    if event_type is not None or "eventValueThreshold" in config:
+        raise InvalidInput(
+            "eventsConfig names event types and thresholds itself; leave out eventType and eventValueThreshold."
+        )
+    listed = config["eventsConfig"].get("eventParametersList", [])
+    names = [given.get("eventType", "").casefold() for given in listed]
+    if "" in names:
+        raise InvalidInput("Each entry of eventParametersList must have an eventType.")
+    if len(set(names)) < len(names):
+        raise InvalidInput("eventParametersList names an eventType twice; give each once.")
+    if listed and not any(given.get("weight", 1.0) for given in listed):
+        raise InvalidInput("All weights of eventParametersList are 0; at least one must be greater.")
+
+
+def _those(flag: str) -> str:
+    return " and ".join(recipe.name for recipe in catalogue.RECIPES if getattr(recipe, flag))
+
+
+def _check_ranges(module: ModuleType, config: dict[str, Any]) -> None:
+    """See that HPO can draw from every range: known names, ends that the recipe takes, the lower one first."""
+    for ranges in config.get("algorithmHyperParameterRanges", {}).values():
+        for given in ranges:
+            ends = given.get("values") or [given.get("minValue"), given.get("maxValue")]
+            for end in ends:
+                catalogue.parse_params(module, {given["name"]: str(end)})
+            if "values" not in given and given["minValue"] > given["maxValue"]:
+                raise InvalidInput(f"The range of {given['name']} begins above its end.")
+    jobs = config.get("hpoResourceConfig", {}).get("maxNumberOfTrainingJobs")
+    if jobs is not None and not (jobs.isdigit() and 1 <= int(jobs) <= MOST_TRIALS):
+        raise InvalidInput(
+            f"maxNumberOfTrainingJobs is {jobs!r}; it must be a number from 1 to {MOST_TRIALS}."
+        )
+
+
+def check_columns(tx: Transaction, group: Resource, config: dict[str, Any]) -> None:
+    """Raise InvalidInput, naming it, for a column that is to be left out or to be optimized and cannot be."""
+    excluded = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
+    check_excluded(tx, group, excluded)
+    name = config.get("optimizationObjective", {}).get("itemAttribute")
+    if "optimizationObjective" not in config:
+        return
+    if name is None:
+        raise InvalidInput("optimizationObjective must name an itemAttribute.")
+    datasets = tx.find(DATASET.arn_kind, parent=group.arn)
+    items = next((d for d in datasets if d.body["datasetType"] == "ITEMS"), None)
+    schema = tx.get(items.body["schemaArn"]) if items else None
+    fields = parse_schema(schema.body["schema"]).fields if schema else ()
+    field = next((field for field in fields if field.name == name), None)
+    if field is None:
+        raise InvalidInput(f"The Items dataset of {group.arn} has no column {name}, the itemAttribute.")
+    if field.type not in ("int", "long", "float", "double") or field.nullable:
+        raise InvalidInput(f"The itemAttribute {name} must be of a numeric type, in a schema without null.")
+    if name in excluded.get("ITEMS", []):
+        raise InvalidInput(f"{name} cannot be both the itemAttribute and excluded from training.")
+
+
+def check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[str]]) -> None:
+    """Raise InvalidInput, naming it, for a column to leave out that is not there, or may not be."""
+    datasets = {
+        dataset.body["datasetType"]: dataset for dataset in tx.find(DATASET.arn_kind, parent=group.arn)
+    }
+    for dataset_type, columns in excluded.items():
+        kind = kinds.find(dataset_type.upper(), group.body.get("domain"))
+        if kind is None:
+            raise InvalidInput(f"excludedDatasetColumns names {dataset_type}, which is no type of dataset.")
+        dataset = datasets.get(dataset_type.upper())
+        schema = tx.get(dataset.body["schemaArn"]) if dataset else None
+        known = [field.name for field in parse_schema(schema.body["schema"]).fields] if schema else None
+        for column in columns:
+            if column == "EVENT_TYPE" or column in kind.required:
+                raise InvalidInput(f"The column {column} of {dataset_type} cannot be excluded from training.")
+            if known is not None and column not in known:
+                raise InvalidInput(
+                    f"excludedDatasetColumns names {column}, which {dataset_type} does not have."
+                )
+
+
+def refuse_domain(info: RecipeInfo) -> None:
+    """Raise InvalidInput for a use case, which is for recommenders."""
+    if info.domain is not None:
+        raise InvalidInput(f"{info.name} is a use case of {info.domain}; create a recommender with it.")
+
+
+def check_schedule(config: dict[str, Any]) -> None:
+    """Raise InvalidInput for an automatic training at other than a number of days."""
+    text = config.get("autoTrainingConfig", {}).get("schedulingExpression")
+    if text is None:
+        return
+    match = _RATE.fullmatch(text)
+    if match is None or not 1 <= int(match[1]) <= 30:
+        raise InvalidInput(f"schedulingExpression is {text!r}; it must be rate(n days) with n from 1 to 30.")
