@@ -137,12 +137,29 @@ def test_hpo_tries_values_and_reports_the_best(shop: Shop) -> None:
     solution = shop.solution("hpo", performHPO=True, solutionConfig={"hpoConfig": config})
     version = shop.trained(shop.train(solution))
     tuned = version["tunedHPOParams"]["algorithmHyperParameters"]
-    assert int(tuned["bptt"]) in {*range(2, 10), 32}
+    assert int(tuned["training.bptt"]) in {*range(2, 10), 32}
+    assert set(tuned) == {"hidden_dimension", "training.bptt", "data.recency_mask"}
     ranges["integerHyperParameterRanges"][0]["maxValue"] = 99
     with pytest.raises(ClientError) as raised:
         shop.solution("hpo-2", performHPO=True, solutionConfig={"hpoConfig": config})
     assert code(raised) == "InvalidInputException"
     assert "bptt" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("maxNumberOfTrainingJobs", "41"),
+        ("maxParallelTrainingJobs", "11"),
+        ("maxParallelTrainingJobs", "two"),
+    ],
+)
+def test_hpo_has_limits(shop: Shop, name: str, value: str) -> None:
+    config = {"hpoConfig": {"hpoResourceConfig": {name: value}}}
+    with pytest.raises(ClientError) as raised:
+        shop.solution("hpo-3", performHPO=True, solutionConfig=config)
+    assert code(raised) == "InvalidInputException"
+    assert f"{name} is {value!r}" in str(raised.value)
 
 
 def test_a_version_in_training_is_stopped_and_stays_described(shop: Shop) -> None:

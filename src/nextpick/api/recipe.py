@@ -5,7 +5,6 @@ from typing import Any
 from nextpick.api.context import Answer, Context, Request, operation
 from nextpick.api.solution_config import find_recipe
 from nextpick.errors import ResourceNotFound
-from nextpick.jobs.choose import default_ranges
 from nextpick.names import builtin_arn, parse_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
@@ -96,5 +95,5 @@ def _summary(info: RecipeInfo) -> dict[str, Any]:
 
 def _ranges(info: RecipeInfo) -> dict[str, Any]:
     """Return the ranges in which HPO looks; what is listed is tunable."""
-    ranges = default_ranges(info)
+    ranges = catalogue.tunable_ranges(info)
     return {name: [{**entry, "isTunable": True} for entry in entries] for name, entries in ranges.items()}

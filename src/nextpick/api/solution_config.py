@@ -10,13 +10,13 @@ from typing import Any
 from nextpick.data import featurize, kinds
 from nextpick.data.avro import parse_schema
 from nextpick.errors import InvalidInput, ResourceNotFound
-from nextpick.jobs.choose import MOST_TRIALS
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
 from nextpick.resources.kinds import DATASET
 from nextpick.store.records import Resource, Transaction
 
+_MOST_JOBS = {"maxNumberOfTrainingJobs": 40, "maxParallelTrainingJobs": 10}
 _RATE = re.compile(r"rate\((\d+) days?\)")
 
 
@@ -84,11 +84,10 @@ def _check_ranges(module: ModuleType, config: dict[str, Any]) -> None:
                 catalogue.parse_params(module, {given["name"]: str(end)})
             if "values" not in given and given["minValue"] > given["maxValue"]:
                 raise InvalidInput(f"The range of {given['name']} begins above its end.")
-    jobs = config.get("hpoResourceConfig", {}).get("maxNumberOfTrainingJobs")
-    if jobs is not None and not (jobs.isdigit() and 1 <= int(jobs) <= MOST_TRIALS):
-        raise InvalidInput(
-            f"maxNumberOfTrainingJobs is {jobs!r}; it must be a number from 1 to {MOST_TRIALS}."
-        )
+    for name, most in _MOST_JOBS.items():
+        jobs = config.get("hpoResourceConfig", {}).get(name)
+        if jobs is not None and not (jobs.isdecimal() and 1 <= int(jobs) <= most):
+            raise InvalidInput(f"{name} is {jobs!r}; it must be a number from 1 to {most}.")
 
 
 def check_columns(tx: Transaction, group: Resource, config: dict[str, Any]) -> None:

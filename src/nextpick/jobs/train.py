@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nextpick.data import featurize, objective, snapshot
+from nextpick.data import objective, snapshot
 from nextpick.data.avro import parse_schema
-from nextpick.data.dataset import Data, open_snapshot
+from nextpick.data.dataset import Data
 from nextpick.data.objective import EventRule
 from nextpick.durable import sync
-from nextpick.jobs.choose import Choice, choose, measure
+from nextpick.jobs.choice import Choice, measure, prepared
+from nextpick.jobs.choose import choose
 from nextpick.jobs.folding import stream_of
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.models import artifact
@@ -98,16 +99,12 @@ def train(
         about_actions=about_actions,
     )
     artifact.seal(out / "snapshot", {})
-    data = objective.weighed(open_snapshot(out / "snapshot"), rules)
-    data = objective.with_objective(data, config.get("optimizationObjective"))
-    features = config.get("featureTransformationParameters", {})
-    percentiles = {name: float(text) for name, text in features.items() if name.endswith("_percentile")}
-    data = featurize.without_outliers(data, percentiles)
+    data = prepared(out / "snapshot", config, event_type)
     _check_actions(data) if about_actions else _check_minimums(data, work, rules)
-    choice = choose(body, data, work.run.share(0.3, 0.5))
+    choice = choose(body, out / "snapshot", data, work.run.share(0.3, 0.5))
     metrics = measure(choice, data, work.run.share(0.5, 0.65))
     module = catalogue.load(choice.info)
-    params = catalogue.parse_params(module, choice.hyperparameters, features)
+    params = catalogue.parse_params(module, choice.hyperparameters, choice.features)
     state = module.fit(data, params, work.run.share(0.65, 0.95))
     work.run.progress(0.95, "writing the version")
     artifact.save(out / "model", state, {"recipe": choice.info.name})

@@ -41,8 +41,10 @@ _tables_of = itemgetter(*_TABLES)
 @dataclass(frozen=True, slots=True)
 class Params:
     hidden_dimension: int = tunable(149, 32, 256, "accepted; this engine has no hidden layer", hpo=True)
-    bptt: int = tunable(32, 2, 32, "how many of a user's last items count", hpo=True)
-    recency_mask: bool = tunable(True, help="whether newer items count more than older ones", hpo=True)
+    bptt: int = tunable(32, 2, 32, "how many of a user's last items count", hpo=True, prefix="training.")
+    recency_mask: bool = tunable(
+        True, help="whether newer items count more than older ones", hpo=True, prefix="data."
+    )
 
 
 def fit(data: Data, params: Params, run: Run) -> State:

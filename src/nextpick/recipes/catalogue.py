@@ -262,6 +262,37 @@ def default_params(info: RecipeInfo) -> dict[str, str]:
     return {field.name: _text(field.default) for field in params if not field.metadata["choices"]}
 
 
+def tunable_ranges(info: RecipeInfo) -> dict[str, list[dict[str, Any]]]:
+    """Return the ranges of a recipe's tunable hyperparameters, as the service model groups them."""
+    ranges: dict[str, list[dict[str, Any]]] = {
+        "integerHyperParameterRanges": [],
+        "continuousHyperParameterRanges": [],
+        "categoricalHyperParameterRanges": [],
+    }
+    for field in fields(load(info).Params):
+        if not field.metadata["hpo"]:
+            continue
+        if isinstance(field.default, bool):
+            values = {"name": field.name, "values": ["true", "false"]}
+            ranges["categoricalHyperParameterRanges"].append(values)
+            continue
+        kind = "integer" if isinstance(field.default, int) else "continuous"
+        low, high = field.metadata["low"], field.metadata["high"]
+        ranges[f"{kind}HyperParameterRanges"].append({"name": field.name, "minValue": low, "maxValue": high})
+    return ranges
+
+
+def plain_names(given: dict[str, str]) -> dict[str, str]:
+    """Return hyperparameters by their names without the prefix that Personalize may echo."""
+    return {name.rpartition(".")[2]: text for name, text in given.items()}
+
+
+def tuned_names(info: RecipeInfo, given: dict[str, str]) -> dict[str, str]:
+    """Return hyperparameters by the names that Personalize reports tuned ones by, ``training.bptt`` say."""
+    prefixes = {field.name: field.metadata["prefix"] for field in fields(load(info).Params)}
+    return {prefixes[name] + name: text for name, text in given.items()}
+
+
 def features_of(module: ModuleType) -> tuple[str, ...]:
     """Return the featureTransformationParameters that are the recipe's own."""
     return tuple(field.name for field in fields(module.Params) if field.metadata["choices"])

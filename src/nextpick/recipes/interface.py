@@ -34,15 +34,20 @@ class Query(NamedTuple):
     outcomes: np.ndarray | None = None
 
 
-def tunable(default: Any, low: Any = None, high: Any = None, help: str = "", *, hpo: bool = False) -> Any:
-    """Return a field of ``Params``: the default, the range it must lie in, and whether HPO may choose it."""
+def tunable(
+    default: Any, low: Any = None, high: Any = None, help: str = "", *, hpo: bool = False, prefix: str = ""
+) -> Any:
+    """Return a field of ``Params``: the default, the range it must lie in, whether HPO may choose it, and what its
+    name begins with where a tuned value is told."""
     return field(
-        default=default, metadata={"low": low, "high": high, "help": help, "hpo": hpo, "choices": None}
+        default=default,
+        metadata={"low": low, "high": high, "help": help, "hpo": hpo, "choices": None, "prefix": prefix},
     )
 
 
 def feature(default: str, choices: tuple[str, ...], help: str) -> Any:
     """Return a field of ``Params`` that is one of ``choices`` and comes from featureTransformationParameters."""
     return field(
-        default=default, metadata={"low": None, "high": None, "help": help, "hpo": False, "choices": choices}
+        default=default,
+        metadata={"low": None, "high": None, "help": help, "hpo": False, "choices": choices, "prefix": ""},
     )

@@ -1,0 +1,172 @@
+"""HPO: trials of hyperparameters, each chosen by what the earlier ones taught, as many at a time as asked for.
+
+A trial is a fit and a measurement on held-out users, the same users for all; the first is the defaults, so that the
+result is never worse than these. Trials come in rounds of ``maxParallelTrainingJobs``, so that one seed gives one
+result whatever the machine. Sources: developer guide, "Hyperparameters and HPO"; Bergstra et al. 2011 (the
+tree-structured Parzen estimator, as Optuna has it).
+"""
+
+import multiprocessing
+import os
+import threading
+from multiprocessing.connection import wait
+from multiprocessing.pool import AsyncResult
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from nextpick.data.dataset import Data
+from nextpick.data.run import Run
+from nextpick.jobs.choice import METRIC, Choice, measure, prepared
+from nextpick.recipes import catalogue
+from nextpick.recipes.catalogue import RecipeInfo
+
+_TRIALS, _PARALLEL = 8, 1
+_DECIMALS = 4
+_LOOK_EVERY_S = 0.2
+
+
+class Trials(NamedTuple):
+    """What every trial of a tuning shares; ``config`` and ``event_type`` are the solution's."""
+
+    info: RecipeInfo
+    features: dict[str, str]
+    snapshot: Path
+    config: dict[str, Any]
+    event_type: str | None
+
+    def value(self, hyperparameters: dict[str, str], seed: int, data: Data, run: Run) -> float:
+        """Return how good hyperparameters are."""
+        choice = Choice(self.info, hyperparameters, features=self.features)
+        metrics = measure(choice, data, run._replace(rng=np.random.default_rng(seed)))
+        asked = self.config.get("hpoConfig", {}).get("hpoObjective", {})
+        sign = -1.0 if asked.get("type", "").casefold() == "minimize" else 1.0
+        return sign * metrics.get(asked.get("metricName", METRIC), 0.0)
+
+
+def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[str, str]:
+    """Return the best hyperparameters, named as Personalize names tuned ones, ``given`` where not tuned."""
+    hpo = trials.config.get("hpoConfig", {})
+    resources = hpo.get("hpoResourceConfig", {})
+    most, parallel = (
+        int(resources.get(name, default))
+        for name, default in (("maxNumberOfTrainingJobs", _TRIALS), ("maxParallelTrainingJobs", _PARALLEL))
+    )
+    space = _distributions(hpo.get("algorithmHyperParameterRanges") or catalogue.tunable_ranges(trials.info))
+    start = catalogue.plain_names({**catalogue.default_params(trials.info), **given})
+    seed, sampler_seed = (int(s) for s in run.rng.integers(1 << 31, size=2))
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=sampler_seed, n_startup_trials=min(10, max(most // 2, 2)))
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    known: dict[tuple[tuple[str, str], ...], float] = {}
+    with _Workers(trials, seed, data, min(parallel, os.cpu_count() or 1)) as workers:
+        for done in range(0, most, parallel):
+            asked = []
+            for _ in range(min(parallel, most - done)):
+                first = done == 0 and not asked
+                trial = None if first else study.ask(space)
+                drawn = {name: _text(trial.params[name]) for name in space} if trial else {}
+                asked.append((trial, {**start, **drawn}))
+            new = {_key(params): params for _, params in asked if _key(params) not in known}
+            share = run.share(done / most, min(done + parallel, most) / most)
+            known.update(zip(new, workers.values(list(new.values()), share), strict=True))
+            for trial, params in asked:
+                if trial is not None:
+                    study.tell(trial, known[_key(params)])
+                elif all(_holds(space[name], params[name]) for name in space):
+                    point = {name: _number(space[name], params[name]) for name in space}
+                    study.add_trial(
+                        optuna.trial.create_trial(
+                            params=point, distributions=space, value=known[_key(params)]
+                        )
+                    )
+    best = max(known, key=lambda key: known[key])
+    return catalogue.tuned_names(trials.info, dict(best))
+
+
+class _Workers:
+    """Where trials run: here when there is one at a time, else in processes, each with the data mapped."""
+
+    def __init__(self, trials: Trials, seed: int, data: Data, n: int) -> None:
+        self._trials, self._seed, self._data = trials, seed, data
+        context = multiprocessing.get_context("spawn")
+        self._pool = context.Pool(n, _open, (trials, seed)) if n > 1 else None
+
+    def __enter__(self) -> "_Workers":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool.join()
+
+    def values(self, params: list[dict[str, str]], run: Run) -> list[float]:
+        """Return the value of each; raises Stopped when ``run`` says so."""
+        if self._pool is None:
+            return [self._trials.value(one, self._seed, self._data, run) for one in params]
+        result: AsyncResult[list[float]] = self._pool.map_async(_value, params, chunksize=1)
+        while not result.ready():
+            result.wait(_LOOK_EVERY_S)
+            run.checkpoint(0.0, "trying hyperparameters")
+        return result.get()
+
+
+_worker: dict[str, Any] = {}
+
+
+def _open(trials: Trials, seed: int) -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    _worker.update(trials=trials, seed=seed)
+    _worker["data"] = prepared(trials.snapshot, trials.config, trials.event_type)
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _value(params: dict[str, str]) -> float:
+    alone = Run(lambda done, stage: None, lambda: False, np.random.default_rng(0))
+    return _worker["trials"].value(params, _worker["seed"], _worker["data"], alone)
+
+
+def _key(params: dict[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(params.items()))
+
+
+def _distributions(ranges: dict[str, list[dict[str, Any]]]) -> dict[str, BaseDistribution]:
+    space: dict[str, BaseDistribution] = {}
+    for given in ranges.get("integerHyperParameterRanges", []):
+        space[given["name"]] = IntDistribution(given["minValue"], given["maxValue"])
+    for given in ranges.get("continuousHyperParameterRanges", []):
+        space[given["name"]] = FloatDistribution(given["minValue"], given["maxValue"])
+    for given in ranges.get("categoricalHyperParameterRanges", []):
+        space[given["name"]] = CategoricalDistribution(given["values"])
+    return {name.rpartition(".")[2]: distribution for name, distribution in space.items()}
+
+
+def _text(value: Any) -> str:
+    return f"{value:.{_DECIMALS}f}" if isinstance(value, float) else str(value)
+
+
+def _number(distribution: BaseDistribution, text: str) -> Any:
+    if isinstance(distribution, IntDistribution):
+        return int(text)
+    return float(text) if isinstance(distribution, FloatDistribution) else text
+
+
+def _holds(distribution: BaseDistribution, text: str) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        return text in distribution.choices
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return distribution.low <= float(text) <= distribution.high

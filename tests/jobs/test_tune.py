@@ -1,0 +1,105 @@
+"""HPO: the same seed gives the same result however many processes there are, and none is left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nextpick.data.run import Run, Stopped
+from nextpick.jobs import tune as tuning
+from nextpick.jobs.choice import prepared
+from nextpick.jobs.tune import Trials, tune
+from nextpick.recipes import catalogue
+from served import children_of
+from worlds import Shop, checkerboard, open_api
+
+NAME = "aws-user-personalization"
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    api = open_api(home)
+    shop = Shop(api)
+    shop.imported(shop.start_import("j", checkerboard()))
+    trained = shop.trained(shop.train(shop.solution()))
+    assert trained["status"] == "ACTIVE", trained
+    api.library.close()
+    (found,) = home.rglob("snapshot")
+    return found
+
+
+def trials(snapshot: Path, most: int, parallel: int, **hpo: Any) -> Trials:
+    resources = {"maxNumberOfTrainingJobs": str(most), "maxParallelTrainingJobs": str(parallel)}
+    info = catalogue.find(NAME)
+    assert info is not None
+    return Trials(info, {}, snapshot, {"hpoConfig": {"hpoResourceConfig": resources, **hpo}}, None)
+
+
+def a_run(should_stop: bool = False) -> Run:
+    return Run(lambda done, stage: None, lambda: should_stop, np.random.default_rng(3))
+
+
+def tuned(of: Trials) -> dict[str, str]:
+    return tune(of, {}, prepared(of.snapshot, {}, None), a_run())
+
+
+def test_trials_in_processes_find_what_trials_in_one_find(
+    snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = tuned(trials(snapshot, 6, 2))
+    monkeypatch.setattr(tuning.os, "cpu_count", lambda: 1)
+    assert tuned(trials(snapshot, 6, 2)) == many
+
+
+def test_it_is_never_worse_than_the_defaults(snapshot: Path) -> None:
+    of = trials(snapshot, 8, 1)
+    data = prepared(snapshot, {}, None)
+    found = catalogue.plain_names(tune(of, {}, data, a_run()))
+    seed = int(a_run().rng.integers(1 << 31, size=2)[0])
+    defaults = catalogue.default_params(of.info)
+    assert of.value(found, seed, data, a_run()) >= of.value(defaults, seed, data, a_run())
+
+
+def test_an_objective_may_be_made_small(snapshot: Path) -> None:
+    data = prepared(snapshot, {}, None)
+    metric = "normalized_discounted_cumulative_gain_at_25"
+    most, least = (
+        trials(snapshot, 1, 1, hpoObjective={"type": type_, "metricName": metric}).value({}, 1, data, a_run())
+        for type_ in ("Maximize", "Minimize")
+    )
+    assert most == -least > 0
+
+
+def test_a_tuning_that_is_no_longer_wanted_stops(snapshot: Path) -> None:
+    of = trials(snapshot, 4, 2)
+    with pytest.raises(Stopped):
+        tune(of, {}, prepared(snapshot, {}, None), a_run(should_stop=True))
+
+
+def test_processes_of_a_killed_tuning_end(snapshot: Path, tmp_path: Path) -> None:
+    script = tmp_path / "tuning.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n"
+        "from pathlib import Path\nfrom test_tune import trials, tuned\n"
+        f"if __name__ == '__main__':\n    tuned(trials(Path({str(snapshot)!r}), 40, 2))\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)])
+    workers: list[int] = []
+    deadline = time.monotonic() + 60
+    while len(workers) < 3 and time.monotonic() < deadline and process.poll() is None:
+        workers = children_of(process.pid)  # two workers, and the resource tracker of multiprocessing
+        time.sleep(0.05)
+    assert len(workers) == 3
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    while any(Path(f"/proc/{pid}/stat").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
