@@ -19,6 +19,7 @@ from nextpick.recipes.catalogue import RECIPES
 from nextpick.resources.index import Index
 from nextpick.serving.filtering import Filtering
 from nextpick.serving.live import Tails
+from nextpick.serving.newcomers import Newcomers
 from nextpick.serving.service import Serving
 from nextpick.serving.versions import Versions
 from nextpick.serving.views import Views
@@ -56,13 +57,15 @@ class Engine:
         tails = Tails(self._reader)
         in_use = lambda: {c.version for c in index.campaigns()}  # noqa: E731
         versions = Versions(versions_dir(home), tails, in_use)
-        filtering = Filtering(Views(datasets_dir(home), tails, index.views), tails, in_use)
+        views = Views(datasets_dir(home), tails, index.views)
+        filtering = Filtering(views, tails, in_use)
         serving = Serving(
             index.campaign,
             index.filter,
             index.tracked,
             index.group,
             filtering,
+            Newcomers(views, filtering, tails, in_use),
             versions,
             tails,
             self._writer,

@@ -21,7 +21,7 @@ def explored(
     scores = (1.0 / (1 + np.arange(N_ITEMS))).astype(np.float32)
     scores /= scores.sum()
     young = np.arange(100, 200, dtype=np.int32) if young is None else young
-    return explore.explore(scores, top_k(scores, k), young, weight, np.uint64(seed))
+    return explore.explore(top_k(scores, k), young, scores[young], weight, np.uint64(seed))
 
 
 @settings(max_examples=200, deadline=None)

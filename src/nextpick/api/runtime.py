@@ -16,6 +16,7 @@ from nextpick.serving.recommend import (
     DEFAULT_RESULTS,
     MOST_RESULTS,
     Asker,
+    New,
     PredictedItem,
     Promotion,
     Wish,
@@ -65,7 +66,7 @@ def _get_recommendations(
     campaign = _campaign(serving, call, request.campaignArn, request.recommenderArn)
     exclusion = exclusion_of(campaign) if request.userId is not None else None
     if not (request.filterArn or request.promotions or request.metadataColumns or exclusion):
-        return _answer(serving, campaign, request, _recommendations)
+        return _answer(serving, campaign, request, partial(_recommendations, serving))
     promotion = request.promotions[0] if request.promotions else None
     columns = _columns(campaign, request, request.numResults or DEFAULT_RESULTS)
     rules = Rules(
@@ -80,9 +81,12 @@ def _get_recommendations(
 
 
 def _recommendations(
-    asker: Asker, campaign: CampaignView, version: Version, request: GetRecommendations
+    serving: Serving, asker: Asker, campaign: CampaignView, version: Version, request: GetRecommendations
 ) -> bytes:
     wish = Wish(request.userId, request.itemId, request.numResults or DEFAULT_RESULTS)
+    if version.info.explores:
+        new = serving.newcomers.of(version, serving.find_group(campaign.group))
+        wish = wish._replace(new=New(new, None) if new is not None else None)
     items = recommend.recommend(asker, campaign, version, wish)
     return _encode({"itemList": items, "recommendationId": _recommendation_id(campaign)})
 
@@ -100,6 +104,10 @@ def _recommendations_by_rules(
     allowed = rules.allowed(version, rules.filter, request.filterValues, request.userId, request.itemId)
     k = request.numResults or DEFAULT_RESULTS
     wish = Wish(request.userId, request.itemId, k, allowed, promotion)
+    new = rules.serving.newcomers.of(version, rules.group) if version.info.explores else None
+    if new is not None:
+        among = rules.allowed(new, rules.filter, request.filterValues, request.userId, request.itemId)
+        wish = wish._replace(new=New(new, among))
     items = recommend.recommend(asker, campaign, version, wish)
     rules.add_metadata(version, items)
     return _encode({"itemList": items, "recommendationId": _recommendation_id(campaign)})
@@ -221,13 +229,21 @@ def _answer(
     serving: Serving, campaign: CampaignView, request: Any, write: Answer
 ) -> bytes | Awaitable[bytes]:
     version = serving.versions.get(campaign)
-    if version is None:
+    if version is None or not _is_ready(serving, campaign, version):
         return _answer_when_loaded(serving, campaign, request, write)
     return write(Asker(serving.tails, serving.clock.now()), campaign, version, request)
 
 
+def _is_ready(serving: Serving, campaign: CampaignView, version: Version) -> bool:
+    return not version.info.explores or serving.newcomers.is_ready(
+        version, serving.find_group(campaign.group)
+    )
+
+
 async def _answer_when_loaded(serving: Serving, campaign: CampaignView, request: Any, write: Answer) -> bytes:
     version = await serving.versions.fetch(campaign)
+    if not _is_ready(serving, campaign, version):
+        await serving.filtering.prepare(version, serving.find_group(campaign.group), ("ITEMS",))
     return write(Asker(serving.tails, serving.clock.now()), campaign, version, request)
 
 

@@ -1,6 +1,7 @@
 """One way to train: a recipe and its parameters, and how good it is on users held out."""
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 from nextpick.data import featurize, objective
@@ -21,6 +22,11 @@ class Choice(NamedTuple):
     is_tuned: bool = False
     features: dict[str, str] = {}  # noqa: RUF012
 
+    def load(self) -> tuple[ModuleType, Any]:
+        """Return the recipe's module and its Params."""
+        module = catalogue.load(self.info)
+        return module, catalogue.parse_params(module, self.hyperparameters, self.features)
+
 
 def prepared(snapshot: Path, config: dict[str, Any], event_type: str | None) -> Data:
     """Return a snapshot as a solutionConfig wants it: events weighed, items valued, outliers left out."""
@@ -33,8 +39,7 @@ def prepared(snapshot: Path, config: dict[str, Any], event_type: str | None) -> 
 
 def measure(choice: Choice, data: Data, run: Run) -> dict[str, float]:
     """Return the hold-out metrics of a choice."""
-    module = catalogue.load(choice.info)
-    params = catalogue.parse_params(module, choice.hyperparameters, choice.features)
+    module, params = choice.load()
     if choice.info.type == "USER_SEGMENTATION":
         return segments.evaluate(module, params, data, run)
     if hasattr(module, "evaluate"):

@@ -35,6 +35,15 @@ def choose(body: dict[str, Any], snapshot: Path, data: Data, run: Run) -> Choice
     return Choice(info, given, features=features)
 
 
+def chosen(body: dict[str, Any]) -> Choice:
+    """Return what a version that is ACTIVE was trained with."""
+    config = body.get("solutionConfig", {})
+    tuned = body.get("tunedHPOParams", {}).get("algorithmHyperParameters")
+    given = tuned or config.get("algorithmHyperParameters", {})
+    features = config.get("featureTransformationParameters", {})
+    return Choice(_find(body["recipeArn"].rpartition("/")[2]), given, tuned is not None, features)
+
+
 def _best_recipe(config: dict[str, Any], data: Data, run: Run) -> Choice:
     names = [arn.rpartition("/")[2] for arn in config.get("recipeList", [])] or _AUTO_ML_RECIPES
     choices = [Choice(_find(name), {}) for name in names]

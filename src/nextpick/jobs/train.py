@@ -16,12 +16,11 @@ from nextpick.data.dataset import Data
 from nextpick.data.objective import EventRule
 from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
-from nextpick.jobs.choose import choose
+from nextpick.jobs.choose import choose, chosen
 from nextpick.jobs.folding import stream_of
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
-from nextpick.recipes import catalogue
 from nextpick.resources import versions
 from nextpick.resources.kinds import DATASET, SOLUTION
 from nextpick.serving.versions import FORMAT, load
@@ -52,8 +51,9 @@ def perform(work: Work) -> Outcome:
         raise JobFailure("The solution was deleted during the training.")
     body = work.resource.body
     excluded = _excluded(body.get("solutionConfig", {}), solution)
+    base = _base(work, solution) if body["trainingMode"] == "UPDATE" else None
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
-        made = train(work, out, body, solution.parent or "", body.get("eventType"), excluded)
+        made = train(work, out, body, solution.parent or "", body.get("eventType"), excluded, base)
     trained: dict[str, Any] = {
         "trainingHours": made.hours,
         "recipeArn": builtin_arn("recipe", made.choice.info.name),
@@ -75,16 +75,18 @@ def train(
     group: str,
     event_type: str | None,
     excluded: dict[str, list[str]],
+    base: Resource | None = None,
 ) -> Trained:
     """Train what ``body`` (of a solution version or a recommender) asks for on a dataset group's data, into ``out``.
 
-    event_type: all that is trained on;  excluded: by dataset type, columns to leave out. Raises as ``perform``.
+    event_type: all that is trained on;  excluded: by dataset type, columns to leave out;  base: a version to update,
+    whose hyperparameters, metrics and costly parts stay. Raises as ``perform``.
     """
     started = work.clock.now()
     log_dir = work.settings.home / "log"
     positions = event_log.positions(log_dir)
     about_actions = (body.get("recipeArn") or "").endswith("/aws-next-best-action")
-    sources, dataset = _sources(work, group, positions, about_actions)
+    sources, dataset, items_view = _sources(work, group, positions, about_actions)
     folded = dataset.internal.get("folded", {})
     out.mkdir()
     config = body.get("solutionConfig", {})
@@ -101,14 +103,25 @@ def train(
     artifact.seal(out / "snapshot", {})
     data = prepared(out / "snapshot", config, event_type)
     _check_actions(data) if about_actions else _check_minimums(data, work, rules)
-    choice = choose(body, out / "snapshot", data, work.run.share(0.3, 0.5))
-    metrics = measure(choice, data, work.run.share(0.5, 0.65))
-    module = catalogue.load(choice.info)
-    params = catalogue.parse_params(module, choice.hyperparameters, choice.features)
-    state = module.fit(data, params, work.run.share(0.65, 0.95))
+    if base is None:
+        choice = choose(body, out / "snapshot", data, work.run.share(0.3, 0.5))
+        metrics = measure(choice, data, work.run.share(0.5, 0.65))
+        module, params = choice.load()
+        state = module.fit(data, params, work.run.share(0.65, 0.95))
+    else:
+        choice, metrics = chosen(base.body), base.internal["metrics"]
+        module, params = choice.load()
+        earlier, _ = artifact.load(work.versions / base.internal["dir"] / "model")
+        state = module.update(earlier, data, params, work.run.share(0.3, 0.95))
     work.run.progress(0.95, "writing the version")
     artifact.save(out / "model", state, {"recipe": choice.info.name})
-    described = {"format": FORMAT, "recipe": choice.info.name, "log_positions": positions, "metrics": metrics}
+    described = {
+        "format": FORMAT,
+        "recipe": choice.info.name,
+        "log_positions": positions,
+        "metrics": metrics,
+        "items_view": items_view,
+    }
     _write_last(out / "version.json", described)
     load(out)  # that it can be, and that the code it is served by is compiled
     hours = math.ceil((work.clock.now() - started) / 3.6) / 1000  # in thousandths, begun ones count
@@ -122,16 +135,24 @@ def train(
     return Trained(choice, metrics, trained_on, hours, report)
 
 
+def _base(work: Work, solution: Resource) -> Resource:
+    with work.records.read() as tx:
+        base = versions.newest_full(tx, solution)
+    if base is None:
+        raise JobFailure("The version that was to be updated was deleted.")
+    return base
+
+
 def _sources(
     work: Work, group: str, positions: dict[str, int], about_actions: bool
-) -> tuple[dict[str, Any], Resource]:
-    """Return the snapshot's sources by dataset type, records put up to ``positions`` of the log included, and the
-    dataset of the events: of actions, where there is none, the actions'."""
+) -> tuple[dict[str, Any], Resource, str]:
+    """Return the snapshot's sources by dataset type, records put up to ``positions`` of the log included, the
+    dataset of the events (of actions, where there is none, the actions'), and the path of the view of the items."""
     items, events = ("ACTIONS", "ACTION_INTERACTIONS") if about_actions else ("ITEMS", "INTERACTIONS")
     members = {items: "items", events: "interactions", "USERS": "users"}
     log_dir = work.settings.home / "log"
     sources: dict[str, Any] = {"interactions": None, "items": None, "users": None}
-    interactions = None
+    interactions, items_view = None, ""
     with work.records.read() as tx:
         for dataset in tx.find(DATASET.arn_kind, parent=group):
             member = members.get(dataset.body["datasetType"])
@@ -141,6 +162,8 @@ def _sources(
             directory = datasets_dir(work.settings.home) / dataset.internal["dir"]
             parts = [directory / part for part in dataset.internal["parts"]]
             put = event_log.read_records(log_dir, dataset.arn, dataset.internal.get("folded", {}), positions)
+            if member == "items" and "view" in dataset.internal:
+                items_view = f"{dataset.internal['dir']}/{dataset.internal['view']['dir']}"
             sources[member] = snapshot.Source(parse_schema(schema.body["schema"]), parts, put)
             if member == "interactions" or (about_actions and member == "items" and interactions is None):
                 interactions = dataset
@@ -151,7 +174,7 @@ def _sources(
     if interactions is None:
         least = work.settings.min_interactions
         raise JobFailure(f"Dataset has fewer than {least} interactions: there is no Interactions dataset.")
-    return sources, interactions
+    return sources, interactions, items_view
 
 
 def _excluded(config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:

@@ -31,3 +31,8 @@ class Params:
 def fit(data: Data, params: Params, run: Run) -> State:
     """Return the engine's state."""
     return engine.fit(data, engine.Params(bptt=params.bptt, recency_mask=params.recency_mask), run)
+
+
+def update(state: State, data: Data, params: Params, run: Run) -> State:
+    """Return the engine's state on newer data."""
+    return engine.update(state, data, engine.Params(bptt=params.bptt, recency_mask=params.recency_mask), run)

@@ -49,7 +49,6 @@ class Params:
 
 def fit(data: Data, params: Params, run: Run) -> State:
     """Return the components' tables, the mixture's weights [buckets, 3] and ``history`` = (decay, limit)."""
-    decay = _HISTORY_DECAY if params.recency_mask else 1.0
     n_items = len(data.items.ids)
     held_items, held_users = attributes.attributes(data.items), attributes.attributes(data.users)
     run.checkpoint(0.05, "choosing the mixture")
@@ -57,17 +56,33 @@ def fit(data: Data, params: Params, run: Run) -> State:
     rest = mixing.without(data.interactions, users)
     tables = _tables(rest, held_items, held_users, n_items, data.latest)
     run.checkpoint(0.4, "choosing the mixture")
-    whole = data.interactions
-    mix = mixing.choose(users, whole, _tables_of(tables), decay, params.bptt, n_items)
+    decay = _decay(params)
+    mix = mixing.choose(users, data.interactions, _tables_of(tables), decay, params.bptt, n_items)
     run.checkpoint(0.6, "counting transitions")
-    state = _tables(whole, held_items, held_users, n_items, data.latest)
+    return _state(data, params, mix, run)
+
+
+def update(state: State, data: Data, params: Params, run: Run) -> State:
+    """Return the tables of newer data under the mixture's weights of an earlier state."""
+    run.checkpoint(0.0, "counting transitions")
+    return _state(data, params, np.array(state["mix"]), run)
+
+
+def _state(data: Data, params: Params, mix: np.ndarray, run: Run) -> State:
+    n_items = len(data.items.ids)
+    held_items, held_users = attributes.attributes(data.items), attributes.attributes(data.users)
+    state = _tables(data.interactions, held_items, held_users, n_items, data.latest)
     run.checkpoint(1.0, "trained")
     state["mix"] = mix
-    state["history"] = np.array([decay, params.bptt], np.float64)
-    state["item_count"] = popularity.counts(whole.item, n_items)
+    state["history"] = np.array([_decay(params), params.bptt], np.float64)
+    state["item_count"] = popularity.counts(data.interactions.item, n_items)
     if data.reward is not None and data.strength:
         state["tilt"] = tilt(data.reward, data.strength)
     return state
+
+
+def _decay(params: Params) -> float:
+    return _HISTORY_DECAY if params.recency_mask else 1.0
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:

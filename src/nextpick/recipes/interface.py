@@ -6,13 +6,15 @@
     targets(data: Data) -> Sequence[np.ndarray]
     evaluate(params: Params, data: Data, run: Run) -> dict[str, float]
     forget(state: State, users: np.ndarray) -> State
+    update(state: State, data: Data, params: Params, run: Run) -> State
 
 ``score`` returns float32 [n_queries, n_items], or [n_queries, len(items)] for the given rows of items (int32);
 higher is better. A state is arrays by name and nothing else; every state holds ``item_count`` int64 [n_items],
 the interactions of each item. ``rank_users`` returns float32 [n_users], each user's affinity to some items (rows,
 int32 [m]), and ``targets`` what is asked about when that is measured. A recipe whose
 state has rows of users can ``forget`` some (rows), and then has nothing of them. One whose metrics are not those of
-``evaluate.py`` has an ``evaluate`` of its own.
+``evaluate.py`` has an ``evaluate`` of its own. One that has an ``update`` can be trained on newer data with what was
+dear in an earlier state taken over.
 """
 
 from dataclasses import field

@@ -77,8 +77,7 @@ def _check_update(tx: Transaction, solution: Resource) -> None:
         raise InvalidInput(
             f"trainingMode UPDATE is for {' and '.join(_UPDATABLE)}, not for {recipe or 'AutoML'}."
         )
-    versions = tx.find(SOLUTION_VERSION.arn_kind, parent=solution.arn, status=(lifecycle.ACTIVE,))
-    if not any(v.body["trainingMode"] == "FULL" for v in versions):
+    if newest_full(tx, solution) is None:
         raise InvalidInput(f"{solution.arn} has no ACTIVE version trained with trainingMode FULL to update.")
 
 
@@ -103,6 +102,12 @@ def _wanted(solution: Resource) -> str:
         if (solution.body.get("recipeArn") or "").endswith("/aws-next-best-action")
         else "Interactions"
     )
+
+
+def newest_full(tx: Transaction, solution: Resource) -> Resource | None:
+    """Return the newest ACTIVE version of a solution that was trained with trainingMode FULL."""
+    versions = tx.find(SOLUTION_VERSION.arn_kind, parent=solution.arn, status=(lifecycle.ACTIVE,))
+    return next((v for v in reversed(versions) if v.body["trainingMode"] == "FULL"), None)
 
 
 def newest_active(tx: Transaction, solution: Resource) -> Resource | None:

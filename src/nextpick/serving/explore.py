@@ -47,17 +47,17 @@ def seed(version: str, user: str, now: float) -> np.uint64:
 
 
 @numba.njit(cache=True)
-def explore(scores, ranked, young, weight, seed):
+def explore(ranked, young, worth, weight, seed):
     """Return the list with young items entered: rows [k] int32, and which were explored [k] bool.
 
-    scores [n_items] float32; ranked [k] int32, the best rows in order; young [m] int32; seed uint64.
+    ranked [k] int32, the best rows in order; young [m] int32, and their scores, worth [m] float32; seed uint64.
     """
     k = len(ranked)
     rows, explored = np.empty(k, np.int32), np.zeros(k, np.bool_)
     sums = np.empty(len(young), np.float64)
     total = 0.0
     for m in range(len(young)):
-        total += scores[young[m]] + 1e-12
+        total += worth[m] + 1e-12
         sums[m] = total
     next_ranked = 0
     for position in range(k):

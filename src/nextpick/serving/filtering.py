@@ -121,6 +121,12 @@ class Filtering:
             space, self._changed(group, "USERS"), active, lambda e: self._users_with(version, group, e)
         )
 
+    def release(self, name: str) -> None:
+        """Forget what is kept of a version."""
+        for kept in (self._spaces, self._event_rows):
+            for key in [key for key in kept if key[0] == name]:
+                del kept[key]
+
     def columns(self, group: Group, type_: str) -> Mapping[str, ViewColumn]:
         """Return the columns of a dataset's mapped view by name in upper case."""
         view = self._views.records(group, type_)
@@ -153,7 +159,7 @@ class Filtering:
         path = group.views[type_].path
         kept = self._event_rows.get((version.name, type_))
         if kept is None or kept[0] != path:
-            kept = path, data.items.ids.rows_in(version.data.items.ids)
+            kept = path, _rows_in(version.data.items.ids, data.items.ids)
             self._event_rows[version.name, type_] = kept
             self._forget(version.name)
         return kept[1]
@@ -180,9 +186,9 @@ class Filtering:
 
     def _forget(self, but: str) -> None:
         """Drop what is kept of versions that no campaign points at any more."""
-        names = self._in_use() | {but}
+        names = {name.partition(" ")[0] for name in (*self._in_use(), but)}
         for kept in (self._spaces, self._event_rows):
-            for key in [key for key in kept if key[0] not in names]:
+            for key in [key for key in kept if key[0].partition(" ")[0] not in names]:
                 del kept[key]
 
     def _changed(self, group: Group, type_: str) -> Changes:
@@ -213,6 +219,17 @@ class Filtering:
         stream = group.arn if type_ == "INTERACTIONS" else group.datasets.get(type_, "")
         tail = self._tails.of(stream, user, positions)
         return _history(data, rows, version.data.items.ids, tail, user, _HORIZONS[type_])
+
+
+def _rows_in(ids: Vocabulary, others: Vocabulary) -> np.ndarray:
+    """Return the row in ``ids`` of each of ``others``, int32, -1 where it has none; fast where either is small."""
+    if len(ids) >= len(others):
+        return others.rows_in(ids)
+    rows = np.full(len(others), -1, np.int32)
+    found = ids.rows_in(others)
+    known = np.flatnonzero(found >= 0)
+    rows[found[known]] = known
+    return rows
 
 
 def _has_events(expressions: list[Expression]) -> bool:

@@ -57,6 +57,7 @@ class Tails:
         self._events: dict[tuple[str, str], list[Event]] = {}
         self._puts: dict[str, list[Put]] = {}
         self._n_puts: dict[str, int] = {}
+        self._items: dict[str, dict[str, tuple[int, str, int]]] = {}
 
     def hold(self, name: str, positions: Positions) -> None:
         """See that every event after ``positions`` is known until ``release(name)``; reads again what was not."""
@@ -103,6 +104,17 @@ class Tails:
             if of == group:
                 yield from ((user, e) for e in events if e.seq > positions.get(e.file, 0))
 
+    def n_items(self, group: str) -> int:
+        """Return how many items the events of a group in memory are of; it grows with each new one."""
+        if self._reader.changed():
+            self._read()
+        return len(self._items.get(group, ()))
+
+    def items(self, group: str, positions: Positions) -> dict[str, int]:
+        """Return the items of a group's events after ``positions``, with the time of the first one in memory."""
+        held = self._items.get(group, {})
+        return {item: first for item, (first, file, seq) in held.items() if seq > positions.get(file, 0)}
+
     def n_puts(self, dataset: str) -> int:
         """Return a number that grows with each record put into a dataset."""
         if self._reader.changed():
@@ -115,13 +127,14 @@ class Tails:
         return sorted(found, key=lambda put: put.time)
 
     def _restart(self, floor: Positions) -> None:
-        self._floor, self._since, self._events, self._puts = floor, dict(floor), {}, {}
+        self._floor, self._since = floor, dict(floor)
+        self._events, self._puts, self._items = {}, {}, {}
         self._reader.rewind()
         self._read()
 
     def _read(self) -> None:
         if self._reader.removed():  # so that what is in memory goes as well
-            self._since, self._events, self._puts = dict(self._floor or {}), {}, {}
+            self._since, self._events, self._puts, self._items = dict(self._floor or {}), {}, {}, {}
             self._reader.rewind()
         for file, seq, row in self._reader.poll(self._since):
             self._since[file] = seq
@@ -135,6 +148,8 @@ class Tails:
             if row.item is not None:
                 key = (row.group, row.session if row.user is None else row.user)
                 self._events.setdefault(key, []).append(Event(file, seq, row.time, row.item, row.event_type))
+                met = self._items.setdefault(row.group, {})
+                met[row.item] = (met[row.item][0] if row.item in met else row.time, file, seq)
 
     def _take_over(self, group: str, session: str, user: str) -> None:
         if session != user:

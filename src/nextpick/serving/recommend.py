@@ -47,14 +47,23 @@ class Promotion(NamedTuple):
     allowed: np.ndarray | None
 
 
+class New(NamedTuple):
+    """Items that came after the training: a version of them alone, and which are ``allowed`` (bool [m]), None all."""
+
+    version: Version
+    allowed: np.ndarray | None
+
+
 class Wish(NamedTuple):
-    """What is asked for: ``k`` items for a user, or like an item; ``allowed`` bool [n_items], None all."""
+    """What is asked for: ``k`` items for a user, or like an item; ``allowed`` bool [n_items], None all; ``new`` items
+    that may be tried out too."""
 
     user: str | None
     item: str | None
     k: int
     allowed: np.ndarray | None = None
     promotion: Promotion | None = None
+    new: New | None = None
 
 
 def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish) -> list[PredictedItem]:
@@ -79,7 +88,7 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
     scores = version.module.score(version.state, [query])[0]
     if wish.promotion is not None:
         return _promoted(asker, campaign, version, scores, wish, wish.promotion)
-    return _best(asker, campaign, version, scores, wish.user or "", wish.k, wish.allowed)
+    return _best(asker, campaign, version, scores, wish)
 
 
 def rank(
@@ -136,9 +145,16 @@ def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Qu
     return Query(row, history)
 
 
-def _items(version: Version, rows: np.ndarray, scores: np.ndarray, places: np.ndarray) -> list[PredictedItem]:
-    """Return the items of rows, with the scores of the rows in ``places`` where the recipe tells scores."""
-    ids = version.data.items.ids.ids(rows)
+def _items(
+    version: Version, rows: np.ndarray, scores: np.ndarray, places: np.ndarray, new: New | None = None
+) -> list[PredictedItem]:
+    """Return the items of rows, with the scores of the rows in ``places`` where the recipe tells scores; rows beyond
+    the version's are of ``new`` items."""
+    if new is None:
+        ids = version.data.items.ids.ids(rows)
+    else:
+        n, known, later = len(scores), version.data.items.ids, new.version.data.items.ids
+        ids = [known.id(row) if row < n else later.id(row - n) for row in rows.tolist()]
     values = rounded(scores, places, _DECIMALS).tolist()
     if version.info.is_scored:
         return list(map(PredictedItem, ids, values))
@@ -150,30 +166,47 @@ def _best(
     campaign: CampaignView,
     version: Version,
     scores: np.ndarray,
-    user: str,
-    k: int,
-    allowed: np.ndarray | None,
+    wish: Wish,
 ) -> list[PredictedItem]:
-    """Return the ``k`` best of the items that are ``allowed``, new ones tried out among them."""
-    ranked = top_k(scores, k) if allowed is None else top_k(scores, k, allowed)
+    """Return the ``k`` best of the items that are ``allowed``, young and new ones tried out among them."""
+    allowed = wish.allowed
+    ranked = top_k(scores, wish.k) if allowed is None else top_k(scores, wish.k, allowed)
     if not version.info.explores:
         return _items(version, ranked, scores, ranked)
     config = campaign.config.get("itemExplorationConfig", {})
     weight = float(config.get("explorationWeight", explore.DEFAULT_WEIGHT))
     if version.info.explores_by_itself:
         weight, config = explore.DEFAULT_WEIGHT, {}
-    young = version.young.rows(float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS)))
-    if allowed is not None:
-        young = read_only(young[allowed[young]])
+    cut_off = float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS))
+    young, worth = _candidates(version, scores, wish, cut_off)
     if weight == 0.0 or len(young) == 0:
         return _items(version, ranked, scores, ranked)
-    seed = explore.seed(version.name, user, asker.now)
-    rows, explored = explore.explore(scores, ranked, young, weight, seed)
-    items = _items(version, rows, scores, ranked)
+    seed = explore.seed(version.name, wish.user or "", asker.now)
+    rows, explored = explore.explore(ranked, young, worth, weight, seed)
+    items = _items(version, rows, scores, ranked, wish.new)
     if version.info.explores_by_itself:
         for at in np.flatnonzero(explored).tolist():
             items[at].reason = ["Exploration"]
     return items
+
+
+def _candidates(
+    version: Version, scores: np.ndarray, wish: Wish, cut_off: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what may be tried out, int32 [m], and its scores: young items, then new ones as rows beyond the version's,
+    each of which is worth as much as the mean young item."""
+    young = version.young.rows(cut_off)
+    if wish.allowed is not None:
+        young = young[wish.allowed[young]]
+    worth = scores[young]
+    if wish.new is not None:
+        new = wish.new.version.young.rows(cut_off)
+        if wish.new.allowed is not None:
+            new = new[wish.new.allowed[new]]
+        mean = worth.mean() if len(worth) else scores.mean()
+        young = np.concatenate((young, new + np.int32(len(scores))))
+        worth = np.concatenate((worth, np.full(len(new), mean, np.float32)))
+    return read_only(young), read_only(worth)
 
 
 def _promoted(
@@ -193,7 +226,8 @@ def _promoted(
     chosen = top_k(scores, int(wish.k * promotion.percent / 100 + 0.5), eligible)
     others = (everything if wish.allowed is None else wish.allowed).copy()
     others[chosen] = False
-    regular = _best(asker, campaign, version, scores, wish.user or "", wish.k - len(chosen), others)
+    rest = wish._replace(k=wish.k - len(chosen), allowed=others)
+    regular = _best(asker, campaign, version, scores, rest)
     promoted = _items(version, chosen, scores, chosen)
     for item in promoted:
         item.promotionName = promotion.name

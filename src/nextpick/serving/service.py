@@ -6,6 +6,7 @@ from typing import NamedTuple
 from nextpick.clock import Clock
 from nextpick.serving.filtering import Filtering, FilterView
 from nextpick.serving.live import Tails
+from nextpick.serving.newcomers import Newcomers
 from nextpick.serving.versions import CampaignView, Versions
 from nextpick.serving.views import Group
 from nextpick.store.log import LogWriter
@@ -26,6 +27,7 @@ class Serving(NamedTuple):
     find_tracked: FindTracked
     find_group: FindGroup
     filtering: Filtering
+    newcomers: Newcomers
     versions: Versions
     tails: Tails
     writer: LogWriter

@@ -42,7 +42,7 @@ class CampaignView(NamedTuple):
 
 
 class Version(NamedTuple):
-    """A loaded version."""
+    """A loaded version. ``items_view``: the path of the view of the items it was trained with."""
 
     name: str
     info: RecipeInfo
@@ -51,6 +51,7 @@ class Version(NamedTuple):
     data: Data
     positions: Positions
     young: "explore.Young"
+    items_view: str = ""
 
 
 def load(directory: Path) -> Version:
@@ -70,7 +71,8 @@ def load(directory: Path) -> Version:
     if info.type != "USER_SEGMENTATION":
         _warm(module, state)
     young = explore.Young(data, state["item_count"])
-    return Version(directory.name, info, module, state, data, described["log_positions"], young)
+    positions, view = described["log_positions"], described.get("items_view", "")
+    return Version(directory.name, info, module, state, data, positions, young, view)
 
 
 def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
@@ -79,7 +81,8 @@ def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
     ranked = top_k(scores, 2)
     top_k(scores, 2, np.ones(len(scores), bool))
     rounded(scores, ranked, 7)
-    explore.explore(scores, ranked, read_only(np.zeros(1, np.int32)), 0.5, np.uint64(1))
+    one = read_only(np.zeros(1, np.int32))
+    explore.explore(ranked, one, read_only(scores[one]), 0.5, np.uint64(1))
 
 
 class Versions:
@@ -127,7 +130,7 @@ class Versions:
             self._loaded[name] = version
             self._tails.hold(name, version.positions)
             self._evict()
-        return self._loaded[name]
+        return version  # which is not kept if no campaign points at it any more
 
     def _evict(self) -> None:
         wanted = self._in_use()
