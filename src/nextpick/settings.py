@@ -50,6 +50,11 @@ class Settings:
         60.0,
         "Time between a solution's creation and its first automatic training, for a manual one to come first.",
     )
+    refresh_after_s: float = _setting(
+        60.0,
+        "Time between trainings of a version that follows its data: aws-trending-now, and aws-semantic-similarity "
+        "with performIncrementalUpdate.",
+    )
     attribution_every_s: float = _setting(
         10.0, "Longest time until an event is in the sums of its metric attribution."
     )

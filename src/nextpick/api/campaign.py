@@ -14,6 +14,7 @@ def create_campaign(ctx: Context, request: Request) -> Answer:
     with ctx.records.write() as tx:
         version = versions.resolve(tx, request["solutionVersionArn"], **ctx.owner)
         lifecycle.require_active(version, "a campaign")
+        campaigns.check_influence(request.get("campaignConfig", {}), version.body["recipeArn"])
         info = catalogue.find(version.body["recipeArn"].rpartition("/")[2])
         if info is not None and info.type == "USER_SEGMENTATION":
             raise InvalidInput(f"{version.arn} is of {info.name}, which is for batch segment jobs.")
@@ -50,6 +51,9 @@ def update_campaign(ctx: Context, request: Request) -> Answer:
             lifecycle.require_active(version, "a campaign")
             _check_group(tx, campaign, version)
             changes["solutionVersionArn"] = version.arn
+        target = tx.get(changes.get("solutionVersionArn", campaign.body["solutionVersionArn"]))
+        if target is not None:
+            campaigns.check_influence(config, target.body["recipeArn"])
         served = campaign.internal.get("serving", {}).get("version")
         deploys = changes.get("solutionVersionArn", served) != served
         campaigns.request_update(tx, campaign, changes, ctx.now(), deploys=deploys)

@@ -8,6 +8,7 @@ from nextpick.api.solution_config import (
     check_config,
     check_events,
     check_schedule,
+    check_texts,
     find_recipe,
     refuse_domain,
 )
@@ -29,7 +30,7 @@ def create_solution(ctx: Context, request: Request) -> Answer:
         check_config(config, info, request.get("eventType"))
         if request.get("performHPO") and not info.tunes:
             raise InvalidInput(f"{info.name} has no hyperparameters to optimize; leave performHPO out.")
-    _refuse_incremental(request)
+    _check_incremental(request, recipe_arn)
     for arn in config.get("autoMLConfig", {}).get("recipeList", []):
         refuse_domain(find_recipe(arn))
     check_schedule(config)
@@ -38,10 +39,14 @@ def create_solution(ctx: Context, request: Request) -> Answer:
         "performAutoML": automl,
         "performAutoTraining": request.get("performAutoTraining", True),
     }
+    if _reads_texts(recipe_arn):
+        defaults["performIncrementalUpdate"] = request.get("performIncrementalUpdate", True)
     with ctx.records.write() as tx:
         group = lifecycle.get(tx, DATASET_GROUP, request["datasetGroupArn"], **ctx.owner)
         lifecycle.require_active(group, "a solution")
         check_columns(tx, group, config)
+        if _reads_texts(recipe_arn):
+            check_texts(tx, group)
         if ctx.settings.count_quotas:
             rules.check_quota(tx, SOLUTION, **ctx.owner, parent=group.arn, name=request["name"])
         solution = lifecycle.create(
@@ -65,11 +70,11 @@ def update_solution(ctx: Context, request: Request) -> Answer:
         raise InvalidInput("Give at least one value to update.")
     config = changes.get("solutionUpdateConfig", {})
     check_schedule(config)
-    _refuse_incremental(changes)
     with ctx.records.write() as tx:
         solution = lifecycle.get(tx, SOLUTION, request["solutionArn"], **ctx.owner)
         lifecycle.require_active(solution, "an update")
         recipe = solution.body.get("recipeArn")
+        _check_incremental(changes, recipe)
         check_events(config, find_recipe(recipe) if recipe else None, solution.body.get("eventType"))
         now = ctx.now()
         update = changes | {"status": lifecycle.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
@@ -86,6 +91,10 @@ def update_solution(ctx: Context, request: Request) -> Answer:
     return {"solutionArn": solution.arn}
 
 
-def _refuse_incremental(request: Request) -> None:
-    if request.get("performIncrementalUpdate"):
+def _check_incremental(request: Request, recipe_arn: str | None) -> None:
+    if request.get("performIncrementalUpdate") and not _reads_texts(recipe_arn):
         raise InvalidInput("performIncrementalUpdate is for the recipe aws-semantic-similarity only.")
+
+
+def _reads_texts(recipe_arn: str | None) -> bool:
+    return recipe_arn is not None and find_recipe(recipe_arn).reads_texts

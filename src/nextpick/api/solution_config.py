@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from nextpick.data import featurize, kinds
-from nextpick.data.avro import parse_schema
+from nextpick.data.avro import Schema, parse_schema
 from nextpick.errors import InvalidInput, ResourceNotFound
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
@@ -99,10 +99,8 @@ def check_columns(tx: Transaction, group: Resource, config: dict[str, Any]) -> N
         return
     if name is None:
         raise InvalidInput("optimizationObjective must name an itemAttribute.")
-    datasets = tx.find(DATASET.arn_kind, parent=group.arn)
-    items = next((d for d in datasets if d.body["datasetType"] == "ITEMS"), None)
-    schema = tx.get(items.body["schemaArn"]) if items else None
-    fields = parse_schema(schema.body["schema"]).fields if schema else ()
+    schema = _items_schema(tx, group)
+    fields = schema.fields if schema else ()
     field = next((field for field in fields if field.name == name), None)
     if field is None:
         raise InvalidInput(f"The Items dataset of {group.arn} has no column {name}, the itemAttribute.")
@@ -110,6 +108,21 @@ def check_columns(tx: Transaction, group: Resource, config: dict[str, Any]) -> N
         raise InvalidInput(f"The itemAttribute {name} must be of a numeric type, in a schema without null.")
     if name in excluded.get("ITEMS", []):
         raise InvalidInput(f"{name} cannot be both the itemAttribute and excluded from training.")
+
+
+def check_texts(tx: Transaction, group: Resource) -> None:
+    """Raise InvalidInput unless the items have a name and a text, or there is no Items dataset yet."""
+    schema = _items_schema(tx, group)
+    for flag, word in (("item_name", "itemName"), ("textual", "textual")):
+        if schema is not None and not any(getattr(field, flag) for field in schema.fields):
+            raise InvalidInput(f"aws-semantic-similarity needs a field with {word} true in the Items schema.")
+
+
+def _items_schema(tx: Transaction, group: Resource) -> Schema | None:
+    datasets = tx.find(DATASET.arn_kind, parent=group.arn)
+    items = next((d for d in datasets if d.body["datasetType"] == "ITEMS"), None)
+    found = tx.get(items.body["schemaArn"]) if items else None
+    return parse_schema(found.body["schema"]) if found else None
 
 
 def check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[str]]) -> None:

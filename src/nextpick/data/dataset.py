@@ -74,6 +74,16 @@ class Entities(NamedTuple):
     created: np.ndarray
 
 
+class Terms(NamedTuple):
+    """Terms of the items' texts, by item: offsets [n_items+1] int64; codes int32, below ``n_terms``; counts
+    float32."""
+
+    offsets: np.ndarray
+    codes: np.ndarray
+    counts: np.ndarray
+    n_terms: int
+
+
 class Data(NamedTuple):
     """What recipes are fitted on. ``latest``: time of the newest interaction, 0 without any.
 
@@ -81,7 +91,7 @@ class Data(NamedTuple):
     users.ids those of the interactions, then those only in the Users dataset,
     both in the order of their hash.
     reward [n_items] float32: what an item is worth, None where nothing but relevance counts; strength: how much
-    that shall move answers.
+    that shall move answers. terms: None unless the recipe reads texts.
     """
 
     interactions: Interactions
@@ -90,6 +100,7 @@ class Data(NamedTuple):
     latest: int
     reward: np.ndarray | None = None
     strength: float = 0.0
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +130,15 @@ def open_snapshot(directory: Path) -> Data:
         interactions = Interactions(**columns, event_types=tuple(manifest["event_types"]))
         items = _entities(directory / "items", manifest["columns"]["items"])
         users = _entities(directory / "users", manifest["columns"]["users"])
+        terms = _terms(directory / "items", manifest["n_terms"]) if "n_terms" in manifest else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataFailure(f"The snapshot {directory} cannot be read: {error}.") from None
-    return Data(interactions, items, users, manifest["latest"])
+    return Data(interactions, items, users, manifest["latest"], terms=terms)
+
+
+def _terms(directory: Path, n_terms: int) -> Terms:
+    offsets, codes, counts = (map_array(directory / f"terms.{name}.npy") for name in Terms._fields[:3])
+    return Terms(offsets, codes, counts, n_terms)
 
 
 def _entities(directory: Path, columns: list[dict[str, Any]]) -> Entities:

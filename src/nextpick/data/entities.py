@@ -1,6 +1,6 @@
 """Items and users of a snapshot: metadata columns in the order of a vocabulary."""
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ def read_entities(source: Source, kind: Kind, excluded: Container[str]) -> pa.Ta
         )
 
     return _newest(source, kind, [name for name in fields if is_used(name)])
+
+
+def read_columns(source: Source, kind: Kind, names: Sequence[str]) -> pa.Table:
+    """Read the id and some columns of the records of a dataset, one per id, the last part's."""
+    return _newest(source, kind, [kind.key, *names])
 
 
 def read_records(source: Source, kind: Kind) -> pa.Table:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from nextpick.data import entities, kinds
+from nextpick.data import entities, kinds, terms
 from nextpick.data.columns import pc
 from nextpick.data.dataset import FORMAT, MANIFEST, Source
 from nextpick.data.failure import DataFailure
@@ -48,13 +48,14 @@ def build_snapshot(
     rules: Sequence[EventRule] = (),
     excluded_columns: Mapping[str, Sequence[str]] | None = None,
     about_actions: bool = False,
+    with_terms: bool = False,
 ) -> None:
     """Merge parts and events into the new directory ``out``: on disk when this returns.
 
     rules: only events that one of these allows;  excluded_columns: by dataset type, metadata columns to leave out;
-    about_actions: ``items`` is one of actions, ``interactions`` of those with actions. Equal events of two imports, or
-    of an import and the stream, count once. Raises DataFailure when a part cannot be read, Stopped when
-    ``run`` says so; nothing is left under ``out`` then.
+    about_actions: ``items`` is one of actions, ``interactions`` of those with actions;  with_terms: also count the
+    words of the items' texts. Equal events of two imports, or of an import and the stream, count once. Raises
+    DataFailure when a part cannot be read, Stopped when ``run`` says so; nothing is left under ``out`` then.
     """
     excluded = {kind.upper(): set(names) for kind, names in (excluded_columns or {}).items()}
     shutil.rmtree(out, ignore_errors=True)
@@ -68,17 +69,20 @@ def build_snapshot(
         item_records = _records(items, kinds.ACTIONS if about_actions else kinds.ITEMS, excluded)
         item_records = item_records.rename_columns({"ACTION_ID": "ITEM_ID"} if about_actions else {})
         user_records = _records(users, kinds.USERS, excluded)
+        item_columns, ids = _write_items(out / "items", merge, item_records)
         columns = {
-            "items": _write_items(out / "items", merge, item_records),
+            "items": item_columns,
             "users": _write_users(out / "users", merge, user_records),
         }
         event_types = merge.finish()
+        found = _write_terms(out / "items", items, ids) if with_terms and items is not None else {}
         run.check()
         manifest = {
             "format": FORMAT,
             "latest": merge.latest,
             "event_types": event_types,
             "columns": columns,
+            **found,
         }
         (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True))
         sync_tree(out)
@@ -259,8 +263,11 @@ def _records(source: Source | None, kind: kinds.Kind, excluded: Mapping[str, set
     return entities.read_entities(source, kind, excluded.get(kind.dataset_type, ()))
 
 
-def _write_items(directory: Path, merge: _Merge, records: pa.Table) -> list[dict[str, Any]]:
-    """Write the items' vocabulary, in the order of their bytes, and columns; number the interactions' items."""
+def _write_items(
+    directory: Path, merge: _Merge, records: pa.Table
+) -> tuple[list[dict[str, Any]], pa.StringArray]:
+    """Write the items' vocabulary, in the order of their bytes, and columns; number the interactions' items. Return how
+    the manifest describes the columns, and the ids."""
     known = records.column("ITEM_ID").chunk(0).cast(pa.string())
     others = known.filter(pc.invert(pc.is_in(known, value_set=merge.items)))
     ids = pa.concat_arrays([merge.items, others])
@@ -273,7 +280,14 @@ def _write_items(directory: Path, merge: _Merge, records: pa.Table) -> list[dict
     aligned = entities.align(records, "ITEM_ID", ids)
     oldest = np.append(merge.oldest, np.full(len(others), _NEVER))[order]
     np.save(directory / "created.npy", entities.created(aligned, oldest, merge.latest))
-    return entities.write_columns(aligned, directory)
+    return entities.write_columns(aligned, directory), ids
+
+
+def _write_terms(directory: Path, items: Source, ids: pa.StringArray) -> dict[str, int]:
+    """Write the terms of the texts of a snapshot's items."""
+    columns = [name for name in terms.text_columns(items.schema) if name is not None]
+    aligned = entities.align(entities.read_columns(items, kinds.ITEMS, columns), "ITEM_ID", ids)
+    return {"n_terms": terms.save_terms(terms.count_terms(aligned, items.schema), directory)}
 
 
 def _write_users(directory: Path, merge: _Merge, records: pa.Table) -> list[dict[str, Any]]:

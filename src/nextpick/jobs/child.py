@@ -28,6 +28,7 @@ _MODULES = {
     "import": "import_data",
     "train": "train",
     "deploy": "deploy",
+    "refresh": "refresh",
     "filter": "filter",
     "view": "view",
     "batch": "batch",

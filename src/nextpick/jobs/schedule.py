@@ -10,9 +10,16 @@ from typing import Any
 
 from nextpick.errors import ServiceError
 from nextpick.jobs.folding import stream_of
+from nextpick.recipes import catalogue
 from nextpick.resources import lifecycle, recommenders, updates, versions
 from nextpick.resources.datasets import PUT
-from nextpick.resources.kinds import DATASET_IMPORT_JOB, RECOMMENDER, SOLUTION, SOLUTION_VERSION
+from nextpick.resources.kinds import (
+    CAMPAIGN,
+    DATASET_IMPORT_JOB,
+    RECOMMENDER,
+    SOLUTION,
+    SOLUTION_VERSION,
+)
 from nextpick.settings import Settings
 from nextpick.store import log as event_log
 from nextpick.store.records import Records, Resource, Transaction
@@ -28,12 +35,19 @@ def tick(records: Records, settings: Settings, now: float) -> None:
         return
     with records.read() as tx:
         due = [s.arn for s in tx.find(SOLUTION.arn_kind) if is_due(tx, s, settings, now)]
+        stale = [v.arn for s in tx.find(SOLUTION.arn_kind) for v in _stale(tx, s, settings, now)]
         old = [r.arn for r in tx.find(RECOMMENDER.arn_kind) if _is_old(tx, r, settings, now)]
     for arn in old:
         with records.write() as tx:
             recommender = tx.get(arn)
             if recommender is not None and _is_old(tx, recommender, settings, now):
                 lifecycle.queue_job(tx, "recommender", recommender, now)
+    for arn in stale:
+        with records.write() as tx:
+            version = tx.get(arn)
+            solution = tx.get(version.parent or "") if version else None
+            if version and solution and arn in (v.arn for v in _stale(tx, solution, settings, now)):
+                lifecycle.queue_job(tx, "refresh", version, now)
     for arn in due:
         with records.write() as tx:
             solution = tx.get(arn)
@@ -75,15 +89,47 @@ def is_due(tx: Transaction, solution: Resource, settings: Settings, now: float) 
     return _has_new_interactions(dataset, made[-1].internal["trained_on"], settings)
 
 
+def _stale(tx: Transaction, solution: Resource, settings: Settings, now: float) -> list[Resource]:
+    """Return the versions of a solution that follow their data, serve, and are behind it."""
+    info = catalogue.find((solution.body.get("recipeArn") or "").rpartition("/")[2])
+    if info is None or not info.refreshes or solution.status != lifecycle.ACTIVE:
+        return []
+    if info.reads_texts and not solution.body.get("performIncrementalUpdate"):
+        return []
+    dataset = versions.events_dataset(tx, solution)
+    campaigns = tx.find(CAMPAIGN.arn_kind, parent=solution.arn, status=(lifecycle.ACTIVE,))
+    served = {campaign.internal["serving"]["version"] for campaign in campaigns}
+    found = []
+    for version in tx.find(SOLUTION_VERSION.arn_kind, parent=solution.arn, status=(lifecycle.ACTIVE,)):
+        trained_on = version.internal["trained_on"]
+        if dataset is None or version.arn not in served:
+            continue
+        if now < trained_on["started_at"] + settings.refresh_after_s or _waits(tx, version, now):
+            continue
+        if _has_new_interactions(dataset, trained_on, settings):
+            found.append(version)
+    return found
+
+
+def _waits(tx: Transaction, resource: Resource, now: float) -> bool:
+    """Tell whether a job of a resource has not ended, or has failed not long ago."""
+    jobs = tx.find_jobs(arn=resource.arn)
+    if not jobs:
+        return False
+    last = jobs[-1]
+    return last.finished_at is None or (last.state != "DONE" and now < last.created_at + _RETRY_S)
+
+
 def _is_old(tx: Transaction, recommender: Resource, settings: Settings, now: float) -> bool:
-    """Tell whether a recommender is to be trained again: a week after its last training began."""
+    """Tell whether a recommender is to be trained again: a week after its last training began, or sooner where its
+    use case follows the data."""
     if recommender.status != lifecycle.ACTIVE or updates.is_running(recommender):
         return False
     trained_on = recommender.internal["serving"]["trained_on"]
-    if now < trained_on["started_at"] + recommenders.RETRAIN_EVERY_S:
-        return False
-    jobs = tx.find_jobs(arn=recommender.arn)
-    if jobs and (jobs[-1].finished_at is None or now < jobs[-1].created_at + _RETRY_S):
+    info = catalogue.find(recommender.body["recipeArn"].rpartition("/")[2])
+    follows = info is not None and info.refreshes
+    wait = settings.refresh_after_s if follows else recommenders.RETRAIN_EVERY_S
+    if now < trained_on["started_at"] + wait or _waits(tx, recommender, now):
         return False
     dataset = versions.interactions_dataset(tx, recommender.parent)
     return dataset is not None and _has_new_interactions(dataset, trained_on, settings)

@@ -11,18 +11,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nextpick.data import objective, snapshot
-from nextpick.data.avro import parse_schema
 from nextpick.data.dataset import Data
 from nextpick.data.objective import EventRule
 from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
 from nextpick.jobs.choose import choose, chosen
-from nextpick.jobs.folding import stream_of
-from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
+from nextpick.jobs.sources import events_of, find_sources
+from nextpick.jobs.work import JobFailure, Outcome, Work, results
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
+from nextpick.recipes import catalogue
+from nextpick.recipes.catalogue import RecipeInfo
 from nextpick.resources import versions
-from nextpick.resources.kinds import DATASET, SOLUTION
+from nextpick.resources.kinds import SOLUTION
 from nextpick.serving.versions import FORMAT, load
 from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
@@ -50,7 +51,7 @@ def perform(work: Work) -> Outcome:
     if solution is None or solution.kind != SOLUTION.arn_kind:
         raise JobFailure("The solution was deleted during the training.")
     body = work.resource.body
-    excluded = _excluded(body.get("solutionConfig", {}), solution)
+    excluded = excluded_columns(body.get("solutionConfig", {}), solution)
     base = _base(work, solution) if body["trainingMode"] == "UPDATE" else None
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
         made = train(work, out, body, solution.parent or "", body.get("eventType"), excluded, base)
@@ -85,24 +86,25 @@ def train(
     started = work.clock.now()
     log_dir = work.settings.home / "log"
     positions = event_log.positions(log_dir)
-    about_actions = (body.get("recipeArn") or "").endswith("/aws-next-best-action")
-    sources, dataset, items_view = _sources(work, group, positions, about_actions)
-    folded = dataset.internal.get("folded", {})
+    info = catalogue.find((body.get("recipeArn") or "").rpartition("/")[2])  # None where AutoML chooses
+    found = find_sources(work, group, positions, info)
     out.mkdir()
     config = body.get("solutionConfig", {})
+    about_actions = info is not None and info.type == "PERSONALIZED_ACTIONS"
     rules = objective.event_rules(config, event_type)
     snapshot.build_snapshot(
         out / "snapshot",
-        **sources,
-        events=event_log.read_between(log_dir, stream_of(dataset), folded, positions),
+        **found.sources,
+        events=events_of(work, found.events, positions),
         run=work.run.share(0.0, 0.3),
         rules=rules,
         excluded_columns=excluded,
         about_actions=about_actions,
+        with_terms=info is not None and info.reads_texts,
     )
     artifact.seal(out / "snapshot", {})
     data = prepared(out / "snapshot", config, event_type)
-    _check_actions(data) if about_actions else _check_minimums(data, work, rules)
+    _check(data, work, info, rules)
     if base is None:
         choice = choose(body, out / "snapshot", data, work.run.share(0.3, 0.5))
         metrics = measure(choice, data, work.run.share(0.5, 0.65))
@@ -110,9 +112,7 @@ def train(
         state = module.fit(data, params, work.run.share(0.65, 0.95))
     else:
         choice, metrics = chosen(base.body), base.internal["metrics"]
-        module, params = choice.load()
-        earlier, _ = artifact.load(work.versions / base.internal["dir"] / "model")
-        state = module.update(earlier, data, params, work.run.share(0.3, 0.95))
+        state = _updated(work, base, choice, data)
     work.run.progress(0.95, "writing the version")
     artifact.save(out / "model", state, {"recipe": choice.info.name})
     described = {
@@ -120,7 +120,7 @@ def train(
         "recipe": choice.info.name,
         "log_positions": positions,
         "metrics": metrics,
-        "items_view": items_view,
+        "items_view": found.items_view,
     }
     _write_last(out / "version.json", described)
     load(out)  # that it can be, and that the code it is served by is compiled
@@ -131,8 +131,18 @@ def train(
         "items": len(data.items.ids),
         "metrics": metrics,
     }
-    trained_on = {"parts": dataset.internal["parts"], "positions": positions, "started_at": started}
+    trained_on = {"parts": found.news.internal["parts"], "positions": positions, "started_at": started}
     return Trained(choice, metrics, trained_on, hours, report)
+
+
+def _updated(work: Work, base: Resource, choice: Choice, data: Data) -> dict[str, np.ndarray]:
+    """Return the state of a version on newer data; a recipe with nothing dear to keep is fitted anew."""
+    module, params = choice.load()
+    run = work.run.share(0.3, 0.95)
+    if not hasattr(module, "update"):
+        return module.fit(data, params, run)
+    earlier, _ = artifact.load(work.versions / base.internal["dir"] / "model")
+    return module.update(earlier, data, params, run)
 
 
 def _base(work: Work, solution: Resource) -> Resource:
@@ -143,44 +153,22 @@ def _base(work: Work, solution: Resource) -> Resource:
     return base
 
 
-def _sources(
-    work: Work, group: str, positions: dict[str, int], about_actions: bool
-) -> tuple[dict[str, Any], Resource, str]:
-    """Return the snapshot's sources by dataset type, records put up to ``positions`` of the log included, the
-    dataset of the events (of actions, where there is none, the actions'), and the path of the view of the items."""
-    items, events = ("ACTIONS", "ACTION_INTERACTIONS") if about_actions else ("ITEMS", "INTERACTIONS")
-    members = {items: "items", events: "interactions", "USERS": "users"}
-    log_dir = work.settings.home / "log"
-    sources: dict[str, Any] = {"interactions": None, "items": None, "users": None}
-    interactions, items_view = None, ""
-    with work.records.read() as tx:
-        for dataset in tx.find(DATASET.arn_kind, parent=group):
-            member = members.get(dataset.body["datasetType"])
-            schema = tx.get(dataset.body["schemaArn"])
-            if member is None or schema is None:
-                continue
-            directory = datasets_dir(work.settings.home) / dataset.internal["dir"]
-            parts = [directory / part for part in dataset.internal["parts"]]
-            put = event_log.read_records(log_dir, dataset.arn, dataset.internal.get("folded", {}), positions)
-            if member == "items" and "view" in dataset.internal:
-                items_view = f"{dataset.internal['dir']}/{dataset.internal['view']['dir']}"
-            sources[member] = snapshot.Source(parse_schema(schema.body["schema"]), parts, put)
-            if member == "interactions" or (about_actions and member == "items" and interactions is None):
-                interactions = dataset
-    if about_actions and sources["items"] is None:
-        raise JobFailure("There is no Actions dataset, whose actions aws-next-best-action recommends.")
-    if sources["interactions"] is None and sources["items"] is not None and about_actions:
-        sources["interactions"] = snapshot.Source(sources["items"].schema, [])
-    if interactions is None:
-        least = work.settings.min_interactions
-        raise JobFailure(f"Dataset has fewer than {least} interactions: there is no Interactions dataset.")
-    return sources, interactions, items_view
-
-
-def _excluded(config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:
+def excluded_columns(config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:
+    """Return by type of dataset the columns that a solution leaves out."""
     asked = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
     new = solution.internal.get("excluded", {})
     return {kind: [*asked.get(kind, []), *new.get(kind, [])] for kind in {*asked, *new}}
+
+
+def _check(data: Data, work: Work, info: RecipeInfo | None, rules: tuple[EventRule, ...]) -> None:
+    """Raise JobFailure when there is too little to learn from, or too much."""
+    if info is not None and info.type == "PERSONALIZED_ACTIONS":
+        _check_actions(data)
+    elif info is not None and info.reads_texts:
+        if data.terms is None or not len(data.terms.codes):
+            raise JobFailure("No word occurs in the texts of two items or more; there is nothing to compare.")
+    else:
+        _check_minimums(data, work, rules)
 
 
 def _check_actions(data: Data) -> None:

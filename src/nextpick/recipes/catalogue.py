@@ -12,12 +12,13 @@ from nextpick.errors import InvalidInput
 class RecipeInfo(NamedTuple):
     """What is known of a recipe without loading it.
 
-    ``is_scored``: answers carry scores. ``explores``: new items are tried out; by campaign settings, or by
-    itself (``explores_by_itself``). ``optimizes``: takes an optimizationObjective. ``weighs_events``: takes an
-    eventsConfig. ``is_live``: events after the training count. ``tunes``: HPO has something
-    to choose. ``domain``: of recommenders in dataset groups of that domain, not of solutions. ``event_type``: all
-    that is trained on; ``drops``: items the user has such events with are left out of answers; ``asks``: members a
-    request must have, None those of the type.
+    ``is_scored``: answers carry scores. ``explores``: new items are tried out; by campaign settings, or by itself
+    (``explores_by_itself``). ``optimizes``: takes an optimizationObjective. ``weighs_events``: takes an eventsConfig.
+    ``reads_texts``: learns from the items' texts, and needs no interactions. ``refreshes``: what is served is trained
+    anew when there are news. ``is_live``: events after the training count. ``tunes``: HPO has something to choose.
+    ``domain``: of recommenders in dataset groups of that domain, not of solutions. ``event_type``: all that is trained
+    on; ``drops``: items the user has such events with are left out of answers; ``asks``: members a request must have,
+    None those of the type.
     """
 
     name: str
@@ -30,6 +31,8 @@ class RecipeInfo(NamedTuple):
     explores_by_itself: bool = False
     optimizes: bool = False
     weighs_events: bool = False
+    reads_texts: bool = False
+    refreshes: bool = False
     domain: str | None = None
     tunes: bool = True
     event_type: str | None = None
@@ -52,9 +55,16 @@ class RecipeInfo(NamedTuple):
         return ("ACTIONS", "ACTION_INTERACTIONS") if about_actions else ("ITEMS", "INTERACTIONS")
 
     @property
+    def learns_from(self) -> str:
+        """The type of dataset without which there is nothing to learn, and whose news are a reason to train again."""
+        if self.reads_texts:
+            return "ITEMS"
+        return "ACTIONS" if self.type == "PERSONALIZED_ACTIONS" else "INTERACTIONS"
+
+    @property
     def percentiles(self) -> tuple[str, ...]:
         """The featureTransformationParameters that leave out users or items."""
-        if self.type in ("POPULAR_ITEMS", "USER_SEGMENTATION", "PERSONALIZED_ACTIONS"):
+        if self.reads_texts or self.type in ("POPULAR_ITEMS", "USER_SEGMENTATION", "PERSONALIZED_ACTIONS"):
             return ()
         return (
             (*featurize.USERS, *featurize.ITEMS) if self.feature_transformation == "sims" else featurize.USERS
@@ -163,6 +173,17 @@ RECIPES = (
         is_live=False,
     ),
     RecipeInfo(
+        "aws-semantic-similarity",
+        "RELATED_ITEMS",
+        "aws-semantic-similarity",
+        "Items whose names and descriptions speak of the same things (latent semantic analysis).",
+        is_scored=False,
+        is_live=False,
+        tunes=False,
+        reads_texts=True,
+        refreshes=True,
+    ),
+    RecipeInfo(
         "aws-similar-items",
         "RELATED_ITEMS",
         "JSON-percentile-filtering",
@@ -186,6 +207,7 @@ RECIPES = (
         is_scored=False,
         is_live=False,
         tunes=False,
+        refreshes=True,
     ),
     RecipeInfo(
         "aws-user-personalization",
@@ -241,6 +263,7 @@ RECIPES = (
         "aws-vod-trending-now",
         "USER_PERSONALIZATION",
         "The videos whose popularity grows fastest, the same for everyone.",
+        refreshes=True,
     ),
 )
 _BY_NAME = {info.name: info for info in RECIPES}

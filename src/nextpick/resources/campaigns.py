@@ -7,6 +7,7 @@ Source: developer guide, "Deploying a solution version with a campaign".
 from typing import Any
 
 from nextpick.errors import InvalidInput
+from nextpick.recipes import catalogue
 from nextpick.resources import lifecycle, updates, usage
 from nextpick.resources.kinds import CAMPAIGN
 from nextpick.store.records import Resource, Transaction
@@ -22,6 +23,15 @@ def check_config(config: dict[str, Any], version_arn: str) -> None:
         raise InvalidInput(
             "syncWithLatestSolutionVersion needs the solutionVersionArn to be the solution's ARN with /$LATEST."
         )
+
+
+def check_influence(config: dict[str, Any], recipe_arn: str) -> None:
+    """Raise InvalidInput for a rankingInfluence that a recipe does not take."""
+    influence = config.get("rankingInfluence") or {}
+    info = catalogue.find(recipe_arn.rpartition("/")[2])
+    if influence and (info is None or not info.reads_texts):
+        name = info.name if info else recipe_arn
+        raise InvalidInput(f"{name} takes no rankingInfluence; aws-semantic-similarity does.")
 
 
 def check_exploration(config: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from nextpick.errors import InvalidInput, ResourceInUse, ResourceNotFound
 from nextpick.names import short_id
+from nextpick.recipes import catalogue
 from nextpick.resources import campaigns, lifecycle, rules, usage
 from nextpick.resources.kinds import DATASET, SOLUTION, SOLUTION_VERSION
 from nextpick.store.records import Resource, Transaction
@@ -46,7 +47,7 @@ def create_version(
         raise InvalidInput(f"trainingMode {training_mode} cannot be requested; FULL or UPDATE can.")
     if events_dataset(tx, solution) is None:
         raise InvalidInput(
-            f"{solution.parent} has no {_wanted(solution)} dataset; create one and import data first."
+            f"{solution.parent} has no {_wanted(solution).capitalize()} dataset; create one and import data first."
         )
     suffix = name or short_id()
     body: dict[str, Any] = {m: solution.body[m] for m in _COPIED if m in solution.body}
@@ -89,19 +90,17 @@ def interactions_dataset(tx: Transaction, group: str | None) -> Resource | None:
 
 def events_dataset(tx: Transaction, solution: Resource) -> Resource | None:
     """Return the dataset whose news are a reason to train a solution: of interactions, or of those with actions (of
-    the actions, where there is none)."""
-    if _wanted(solution) == "Interactions":
-        return interactions_dataset(tx, solution.parent)
+    the actions, where there is none), or of items."""
+    wanted = _wanted(solution)
     held = {d.body["datasetType"]: d for d in tx.find(DATASET.arn_kind, parent=solution.parent)}
-    return held.get("ACTION_INTERACTIONS", held.get("ACTIONS"))
+    if wanted == "ACTIONS":
+        return held.get("ACTION_INTERACTIONS", held.get("ACTIONS"))
+    return held.get(wanted)
 
 
 def _wanted(solution: Resource) -> str:
-    return (
-        "Actions"
-        if (solution.body.get("recipeArn") or "").endswith("/aws-next-best-action")
-        else "Interactions"
-    )
+    info = catalogue.find((solution.body.get("recipeArn") or "").rpartition("/")[2])
+    return info.learns_from if info else "INTERACTIONS"
 
 
 def newest_full(tx: Transaction, solution: Resource) -> Resource | None:

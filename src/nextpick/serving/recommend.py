@@ -86,6 +86,8 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
     else:
         query = ask(asker, campaign, version, wish.user or "")
     scores = version.module.score(version.state, [query])[0]
+    if influence := campaign.config.get("rankingInfluence"):
+        scores = version.module.influenced(version.state, scores, influence)
     if wish.promotion is not None:
         return _promoted(asker, campaign, version, scores, wish, wish.promotion)
     return _best(asker, campaign, version, scores, wish)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from nextpick.data.dataset import Column, Data, Entities, Interactions
+from nextpick.data.dataset import Column, Data, Entities, Interactions, Terms
 from nextpick.data.vocabulary import Vocabulary
 
 _START, _HOUR = 1_600_000_000, 3600
@@ -32,7 +32,16 @@ def made_data(
         Entities(Vocabulary.build([f"i{k}" for k in range(items)]), item_columns, created.astype(np.int64)),
         Entities(Vocabulary.build([f"u{k}" for k in range(users)]), user_columns, np.zeros(users, np.int64)),
         latest,
+        terms=_terms(items, rng) if metadata else None,
     )
+
+
+def _terms(items: int, rng: np.random.Generator) -> Terms:
+    """Return one to six of a dozen terms for each item but the first, which has no text."""
+    held = [np.sort(rng.choice(12, rng.integers(1, 7), replace=False)) if i else [] for i in range(items)]
+    offsets = np.concatenate(([0], np.cumsum([len(row) for row in held]))).astype(np.int64)
+    codes = np.concatenate(held).astype(np.int32)
+    return Terms(offsets, codes, rng.integers(1, 4, len(codes)).astype(np.float32), 12)
 
 
 def interactions_of(
