@@ -30,6 +30,11 @@ class Server(ServerProcess):
         config.setdefault("retries", {"total_max_attempts": 1})
         return super().client(service, parameter_validation=False, max_pool_connections=32, **config)
 
+    def stop(self) -> int:
+        """Stop it; what it logged is shown beside a test that failed."""
+        print(self.log_tail(40))
+        return super().stop()
+
     def family(self) -> list[int]:
         """Return the pids of the server's processes, the supervisor's first."""
         return [self.pid, *children_of(self.pid)]

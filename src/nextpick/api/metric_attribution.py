@@ -52,6 +52,7 @@ def update_metric_attribution(ctx: Context, request: Request) -> Answer:
     positions = event_log.positions(ctx.settings.home / "log")
     with ctx.records.write() as tx:
         attribution = lifecycle.get(tx, METRIC_ATTRIBUTION, arn, **ctx.owner)
+        lifecycle.require_active(attribution, "an update")
         attributions.update(
             tx, attribution, add=add, remove=remove, output=output, positions=positions, now=ctx.now()
         )
