@@ -233,7 +233,7 @@ GOOD: dict[str, Callable[[Estate], dict[str, Any]]] = {
     "CreateFilter": lambda e: {
         "name": e.fresh(),
         "datasetGroupArn": e.group,
-        "filterExpression": 'EXCLUDE ItemID WHERE Items.GENRE IN ("comedy")',
+        "filterExpression": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("click")',
     },
     "CreateMetricAttribution": lambda e: {
         "name": e.fresh(),
