@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from part_world import INTERACTIONS, ITEMS, USERS, a_run, imported, lines
 
-from nextpick.data import snapshot
+from nextpick.data import growing, snapshot
 from nextpick.data.dataset import Column, Data, open_snapshot
 from nextpick.data.objective import EventRule
 from nextpick.data.run import Stopped
@@ -146,7 +146,7 @@ def test_it_is_the_obvious_join_however_many_rows_are_merged_at_once(
     with (
         tempfile.TemporaryDirectory() as scratch,
         mock.patch.object(snapshot, "_RANGE_ROWS", rows_at_once),
-        mock.patch.object(snapshot, "_REMAP_ROWS", 2),
+        mock.patch.object(growing, "_REMAP_ROWS", 2),
     ):
         rules = [EventRule(event_type, threshold)] if event_type or threshold is not None else []
         data = build(Path(scratch), *texts, events=events, rules=rules)

@@ -83,7 +83,8 @@ def _get_recommendations(
 def _recommendations(
     serving: Serving, asker: Asker, campaign: CampaignView, version: Version, request: GetRecommendations
 ) -> bytes:
-    wish = Wish(request.userId, request.itemId, request.numResults or DEFAULT_RESULTS)
+    k = request.numResults or DEFAULT_RESULTS
+    wish = Wish(request.userId, request.itemId, k, context=request.context)
     if version.info.explores:
         new = serving.newcomers.of(version, serving.find_group(campaign.group))
         wish = wish._replace(new=New(new, None) if new is not None else None)
@@ -103,7 +104,7 @@ def _recommendations_by_rules(
         promotion = Promotion(promoting.name, promoting.percentPromotedItems or 0, allowed)
     allowed = rules.allowed(version, rules.filter, request.filterValues, request.userId, request.itemId)
     k = request.numResults or DEFAULT_RESULTS
-    wish = Wish(request.userId, request.itemId, k, allowed, promotion)
+    wish = Wish(request.userId, request.itemId, k, allowed, promotion, context=request.context)
     new = rules.serving.newcomers.of(version, rules.group) if version.info.explores else None
     if new is not None:
         among = rules.allowed(new, rules.filter, request.filterValues, request.userId, request.itemId)
@@ -133,7 +134,9 @@ def _get_personalized_ranking(
 def _ranking(
     asker: Asker, campaign: CampaignView, version: Version, request: GetPersonalizedRanking
 ) -> bytes:
-    items = recommend.rank(asker, campaign, version, request.userId, request.inputList)
+    items = recommend.rank(
+        asker, campaign, version, request.userId, request.inputList, context=request.context
+    )
     return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
 
 
@@ -141,7 +144,9 @@ def _ranking_by_rules(
     asker: Asker, campaign: CampaignView, version: Version, request: GetPersonalizedRanking, rules: "Rules"
 ) -> bytes:
     allowed = rules.allowed(version, rules.filter, request.filterValues, request.userId, None)
-    items = recommend.rank(asker, campaign, version, request.userId, request.inputList, allowed)
+    items = recommend.rank(
+        asker, campaign, version, request.userId, request.inputList, allowed, request.context
+    )
     rules.add_metadata(version, items)
     return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
 

@@ -1,14 +1,16 @@
 """A snapshot: the data a version is trained on and served from, as mapped columns.
 
 ``snapshot.py`` writes it from dataset parts; this module opens it and imports nothing that a serving
-process must not hold. On disk: ``snapshot.json`` {format, latest, event_types, columns}, written last;
-``interactions/*.npy``; ``items/`` and ``users/``: a vocabulary, ``created.npy``, and per column
-``column<i>.*.npy``.
+process must not hold. On disk: ``snapshot.json`` {format, latest, event_types, columns, contexts}, written
+last; ``interactions/*.npy``, of contextual columns ``context<i>.npy``; ``items/`` and ``users/``: a vocabulary,
+``created.npy``, and per column ``column<i>.*.npy``.
 """
 
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,13 +25,42 @@ MANIFEST = "snapshot.json"
 NOBODY = "\0"  # what the names of rows begin with whose users were deleted
 
 
+class Context(NamedTuple):
+    """A contextual column of interactions: codes [n] int32, -1 none.
+
+    Categories: code c stands for values[c], sorted;  edges is empty. Numbers: the code is how many of ``edges``,
+    rising, are not above the number;  values is empty.
+    """
+
+    name: str
+    codes: np.ndarray
+    values: tuple[str, ...]
+    edges: tuple[float, ...]
+
+    @property
+    def size(self) -> int:
+        """How many codes there are."""
+        return len(self.values) or len(self.edges) + 1
+
+    def code(self, text: str) -> int:
+        """Return the code of a value as a request tells it, -1 for one that was not there at training."""
+        if self.values:
+            at = bisect_left(self.values, text)
+            return at if at < len(self.values) and self.values[at] == text else -1
+        try:
+            number = float(text)
+        except ValueError:
+            return -1
+        return bisect_right(self.edges, number) if isfinite(number) else -1
+
+
 class Interactions(NamedTuple):
     """Interactions by user: user u's are rows offsets[u] to offsets[u+1], oldest first, equal times in the
     order they were imported or streamed.
 
     offsets [n_users+1] int64;  item [n] int32 row in items.ids;  time [n] int64 seconds since 1970, UTC;
     event_type [n] int16 position in event_types, -1 none;  event_value [n] float32, NaN none;
-    weight [n] float32 how much each counts, None: all alike.
+    weight [n] float32 how much each counts, None: all alike;  contexts: columns about their circumstances.
     """
 
     offsets: np.ndarray
@@ -39,12 +70,14 @@ class Interactions(NamedTuple):
     event_value: np.ndarray
     event_types: tuple[str, ...]
     weight: np.ndarray | None = None
+    contexts: tuple[Context, ...] = ()
 
     def only(self, kept: np.ndarray) -> "Interactions":
         """Return those that are ``kept`` (bool [n])."""
         offsets = np.concatenate(([0], np.cumsum(kept)))[self.offsets].astype(np.int64)
         columns = {name: column[kept] for name in _BY_ROW if (column := getattr(self, name)) is not None}
-        return self._replace(offsets=offsets, **columns)
+        contexts = tuple(context._replace(codes=context.codes[kept]) for context in self.contexts)
+        return self._replace(offsets=offsets, contexts=contexts, **columns)
 
 
 _BY_ROW = ("item", "time", "event_type", "event_value", "weight")
@@ -127,13 +160,22 @@ def open_snapshot(directory: Path) -> Data:
         columns = {
             name: map_array(directory / "interactions" / f"{name}.npy") for name in Interactions._fields[:5]
         }
-        interactions = Interactions(**columns, event_types=tuple(manifest["event_types"]))
+        contexts = tuple(
+            Context(c["name"], map_array(context_path(directory, i)), tuple(c["values"]), tuple(c["edges"]))
+            for i, c in enumerate(manifest.get("contexts", ()))
+        )
+        interactions = Interactions(**columns, event_types=tuple(manifest["event_types"]), contexts=contexts)
         items = _entities(directory / "items", manifest["columns"]["items"])
         users = _entities(directory / "users", manifest["columns"]["users"])
         terms = _terms(directory / "items", manifest["n_terms"]) if "n_terms" in manifest else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataFailure(f"The snapshot {directory} cannot be read: {error}.") from None
     return Data(interactions, items, users, manifest["latest"], terms=terms)
+
+
+def context_path(snapshot: Path, at: int) -> Path:
+    """Return where a snapshot's contextual column lies."""
+    return snapshot / "interactions" / f"context{at}.npy"
 
 
 def _terms(directory: Path, n_terms: int) -> Terms:

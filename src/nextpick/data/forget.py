@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nextpick.data.columns import pc
-from nextpick.data.dataset import MANIFEST, NOBODY, open_snapshot
+from nextpick.data.dataset import MANIFEST, NOBODY, context_path, open_snapshot
 from nextpick.data.failure import DataFailure
 from nextpick.data.part import BUCKET_BITS
 from nextpick.data.part import MANIFEST as PART_MANIFEST
@@ -80,6 +80,8 @@ def empty_rows(snapshot: Path, gone: np.ndarray) -> None:
         _replace(
             snapshot / "interactions" / f"{name}.npy", np.asarray(getattr(data.interactions, name))[kept]
         )
+    for at, context in enumerate(data.interactions.contexts):
+        _replace(context_path(snapshot, at), np.asarray(context.codes)[kept])
     _replace(snapshot / "interactions" / "offsets.npy", _offsets(np.where(is_gone, 0, lengths)))
     names = data.users.ids.ids(np.arange(len(is_gone), dtype=np.int32))
     for row in gone.tolist():

@@ -7,22 +7,25 @@ The same input gives the same bytes.
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from nextpick.data import entities, kinds, terms
+from nextpick.data import contexts, entities, kinds, terms
 from nextpick.data.columns import pc
+from nextpick.data.contexts import ContextWriter
 from nextpick.data.dataset import FORMAT, MANIFEST, Source
 from nextpick.data.failure import DataFailure
+from nextpick.data.growing import Growing, remap
 from nextpick.data.objective import EventRule
 from nextpick.data.order import by_time, key_ranks, repeats
 from nextpick.data.part import BUCKET_BITS, Part
 from nextpick.data.run import Run
 from nextpick.data.spill import codes_of, compact, one_chunk, text_buffers
-from nextpick.data.streamed import COLUMNS, Streamed
+from nextpick.data.streamed import COLUMNS, Streamed, sent
 from nextpick.data.vocabulary import Vocabulary
 from nextpick.durable import sync_tree
 
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["Source", "build_snapshot"]
 
 _RANGE_ROWS = 1_000_000
-_REMAP_ROWS = 4_000_000
 _NEVER = np.iinfo(np.int64).max
 _MOST_EVENT_TYPES = np.iinfo(np.int16).max
 
@@ -49,22 +51,28 @@ def build_snapshot(
     excluded_columns: Mapping[str, Sequence[str]] | None = None,
     about_actions: bool = False,
     with_terms: bool = False,
+    with_contexts: bool = False,
 ) -> None:
     """Merge parts and events into the new directory ``out``: on disk when this returns.
 
     rules: only events that one of these allows;  excluded_columns: by dataset type, metadata columns to leave out;
     about_actions: ``items`` is one of actions, ``interactions`` of those with actions;  with_terms: also count the
-    words of the items' texts. Equal events of two imports, or of an import and the stream, count once. Raises
-    DataFailure when a part cannot be read, Stopped when ``run`` says so; nothing is left under ``out`` then.
+    words of the items' texts;  with_contexts: also write the interactions' contextual columns. Equal events of two
+    imports, or of an import and the stream, count once. Raises DataFailure when a part cannot be read, Stopped when
+    ``run`` says so; nothing is left under ``out`` then.
     """
     excluded = {kind.upper(): set(names) for kind, names in (excluded_columns or {}).items()}
     shutil.rmtree(out, ignore_errors=True)
     for name in ("interactions", "items", "users"):
         (out / name).mkdir(parents=True)
     try:
-        merge = _Merge(out / "interactions", rules)
         names = {"ITEM_ID": "ACTION_ID"} if about_actions else {}
-        merge.run([Part(directory, names) for directory in interactions.parts], Streamed(events), run)
+        kind = kinds.INTERACTIONS
+        extra = contexts.fields(interactions, kind, excluded.get("INTERACTIONS", ())) if with_contexts else []
+        merge = _Merge(out / "interactions", rules, extra)
+        read = partial(sent, interactions.schema, kind) if extra else None
+        streamed = Streamed(events, merge.columns, read)
+        merge.run([Part(directory, names) for directory in interactions.parts], streamed, run)
         run.progress(0.8, "indexing items and users")
         item_records = _records(items, kinds.ACTIONS if about_actions else kinds.ITEMS, excluded)
         item_records = item_records.rename_columns({"ACTION_ID": "ITEM_ID"} if about_actions else {})
@@ -74,7 +82,7 @@ def build_snapshot(
             "items": item_columns,
             "users": _write_users(out / "users", merge, user_records),
         }
-        event_types = merge.finish()
+        event_types, described = merge.finish()
         found = _write_terms(out / "items", items, ids) if with_terms and items is not None else {}
         run.check()
         manifest = {
@@ -82,6 +90,7 @@ def build_snapshot(
             "latest": merge.latest,
             "event_types": event_types,
             "columns": columns,
+            "contexts": described,
             **found,
         }
         (out / MANIFEST).write_text(json.dumps(manifest, sort_keys=True))
@@ -95,12 +104,14 @@ def build_snapshot(
 class _Merge:
     """Writes the interactions, range by range of their users, and collects the ids met."""
 
-    def __init__(self, directory: Path, rules: Sequence[EventRule]) -> None:
+    def __init__(self, directory: Path, rules: Sequence[EventRule], extra: Sequence[pa.Field] = ()) -> None:
         self._directory, self._rules = directory, rules
-        self._item = _Growing(directory / "item.npy", np.dtype(np.int32))
-        self._time = _Growing(directory / "time.npy", np.dtype(np.int64))
-        self._type = _Growing(directory / "event_type.npy", np.dtype(np.int16))
-        self._value = _Growing(directory / "event_value.npy", np.dtype(np.float32))
+        self.columns = pa.schema([*COLUMNS, *extra])
+        self._item = Growing(directory / "item.npy", np.dtype(np.int32))
+        self._time = Growing(directory / "time.npy", np.dtype(np.int64))
+        self._type = Growing(directory / "event_type.npy", np.dtype(np.int16))
+        self._value = Growing(directory / "event_value.npy", np.dtype(np.float32))
+        self._contexts = [ContextWriter(directory / f"context{i}", field) for i, field in enumerate(extra)]
         self._event_types: dict[str, int] = {}
         self._counts: list[np.ndarray] = []
         self._users: list[pa.StringArray] = []
@@ -117,11 +128,11 @@ class _Merge:
             for step in range(1, (1 << bits) + 1):
                 run.check()
                 end = step << (BUCKET_BITS - bits)
-                sources = [part.take(end, COLUMNS) for part in parts] + [streamed.take(end)]
+                sources = [part.take(end, self.columns) for part in parts] + [streamed.take(end)]
                 self._add(sources)
                 run.progress(0.8 * step / (1 << bits), "merging interactions")
         finally:
-            for column in (self._item, self._time, self._type, self._value):
+            for column in (self._item, self._time, self._type, self._value, *self._contexts):
                 column.close()
 
     def users(self) -> pa.StringArray:
@@ -140,22 +151,22 @@ class _Merge:
         offsets[len(counts) + 1 :] = offsets[len(counts)]
         np.save(self._directory / "offsets.npy", offsets)
 
-    def finish(self) -> list[str]:
-        """Replace provisional codes by final ones; return the event types, sorted."""
+    def finish(self) -> tuple[list[str], list[dict[str, Any]]]:
+        """Replace provisional codes by final ones; return the event types, sorted, and the contextual columns."""
         event_types = sorted(self._event_types)
         final = np.full(len(event_types) + 1, -1, np.int16)
         for place, name in enumerate(event_types):
             final[self._event_types[name]] = place
-        _remap(self._directory / "item.npy", self._item_rank)
-        _remap(self._directory / "event_type.npy", final)
-        return event_types
+        remap(self._directory / "item.npy", self._item_rank)
+        remap(self._directory / "event_type.npy", final)
+        return event_types, [context.finish() for context in self._contexts]
 
     def _add(self, sources: list[list[pa.Table]]) -> None:
         source = np.repeat(
             np.arange(len(sources)), [sum(table.num_rows for table in tables) for tables in sources]
         )
         table = one_chunk(
-            pa.concat_tables([COLUMNS.empty_table(), *(t for tables in sources for t in tables)])
+            pa.concat_tables([self.columns.empty_table(), *(t for tables in sources for t in tables)])
         )
         kept = self._kept(table)
         if kept is not None:
@@ -210,6 +221,8 @@ class _Merge:
         self._time.append(time)
         self._type.append(np.append(np.array(numbers, np.int16), np.int16(-1))[codes_of(types)])
         self._value.append(values)
+        for at, context in enumerate(self._contexts, len(COLUMNS)):
+            context.append(table.column(at).chunk(0))
 
     def _number_items(self, ids: pa.StringArray) -> np.ndarray:
         """Return the provisional number of each id, giving new ones the next."""
@@ -220,41 +233,6 @@ class _Merge:
             self.oldest = np.append(self.oldest, np.full(len(new), _NEVER))
             numbers = pc.index_in(ids, value_set=self.items)
         return numbers.to_numpy()
-
-
-class _Growing:
-    """An ``.npy`` file of one dimension whose length is known when it is closed."""
-
-    def __init__(self, path: Path, dtype: np.dtype) -> None:
-        self._file, self._dtype, self._n = path.open("wb"), dtype, 0
-        self._write_header()
-
-    def append(self, array: np.ndarray) -> None:
-        self._file.write(np.ascontiguousarray(array, self._dtype).data)
-        self._n += len(array)
-
-    def close(self) -> None:
-        self._file.seek(0)
-        self._write_header()  # numpy leaves room for the longest length
-        self._file.close()
-
-    def _write_header(self) -> None:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self._n,),
-        }
-        np.lib.format.write_array_header_1_0(self._file, header)
-
-
-def _remap(path: Path, final: np.ndarray) -> None:
-    """Replace each code in a file by ``final[code]``."""
-    codes = np.load(path, mmap_mode="r")
-    offset = path.stat().st_size - codes.nbytes
-    with path.open("r+b") as file:  # written, not mapped: a full disk is an error then, and no signal
-        file.seek(offset)
-        for start in range(0, len(codes), _REMAP_ROWS):
-            file.write(final[codes[start : start + _REMAP_ROWS]].astype(codes.dtype, copy=False).data)
 
 
 def _records(source: Source | None, kind: kinds.Kind, excluded: Mapping[str, set[str]]) -> pa.Table:

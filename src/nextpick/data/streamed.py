@@ -34,13 +34,20 @@ _CHUNK = 100_000
 class Streamed:
     """Events in the order of their users' hash buckets, read from front to back as a part is."""
 
-    def __init__(self, events: Iterable["EventRow"]) -> None:
+    def __init__(
+        self,
+        events: Iterable["EventRow"],
+        schema: pa.Schema = COLUMNS,
+        more: Callable[["EventRow"], dict[str, Any]] | None = None,
+    ) -> None:
         """Take the events that can be trained on, each event id once, its first time.
 
+        ``schema``: COLUMNS, and further ones whose cells ``more`` reads.
         An event without a user belongs to the user that a later event of its session names, else an earlier
         one; without either it is left out, as is an event without an item.
         """
-        table = _table(events)
+        cells = _used if more is None else lambda event: {**more(event), **_used(event)}
+        table = _table(events, schema, cells)
         self.rows = table.num_rows
         keys = table.column("USER_ID").chunk(0)
         buckets = (key_hashes(keys.dictionary) >> np.uint64(HASH_BITS - BUCKET_BITS)).astype(np.int64)[
@@ -119,10 +126,14 @@ def _chunk(
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def sent(schema: Schema, kind: Kind, event: "EventRow") -> dict[str, Any]:
+    """Return the cells that an event's ``properties`` are about."""
+    return read_known(schema, kind, json.loads(event.properties)) if event.properties else {}
+
+
 def _cells(schema: Schema, kind: Kind, event: "EventRow") -> dict[str, Any]:
-    sent = read_known(schema, kind, json.loads(event.properties)) if event.properties else {}
     return {
-        **sent,
+        **sent(schema, kind, event),
         **_used(event),
         "ACTION_ID": event.item,
         "IMPRESSION": "|".join(event.impression) if event.impression else None,

@@ -101,6 +101,7 @@ def train(
         excluded_columns=excluded,
         about_actions=about_actions,
         with_terms=info is not None and info.reads_texts,
+        with_contexts=info is None or info.reads_context,
     )
     artifact.seal(out / "snapshot", {})
     data = prepared(out / "snapshot", config, event_type)

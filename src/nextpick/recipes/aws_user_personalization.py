@@ -3,7 +3,8 @@
 A mixture of four distributions, each readable: what follows the user's last items (decayed transitions), what
 is popular lately, what shares attributes with the user's items, what users of the same attributes take. The
 weights are chosen at each training on users held out of the tables; a score is a probability, and those of the
-whole catalogue sum to 1. Where an objective is set, probabilities are tilted towards items that are worth more.
+whole catalogue sum to 1. Circumstances that a request tells change them by how much more each item is taken under them;
+where an objective is set, probabilities are tilted towards items that are worth more.
 
 Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP); uses metadata of ITEMS and USERS where there is any.
 Answers:  GetRecommendations(userId). Events count from the next request on.
@@ -23,6 +24,7 @@ from nextpick.data.objective import tilt
 from nextpick.data.run import Run
 from nextpick.models import attributes, mixing, popularity, transitions
 from nextpick.models.mixture import bucket, predict
+from nextpick.recipes import contextual
 from nextpick.recipes.interface import Query, State, tunable
 
 NAME = "aws-user-personalization"
@@ -48,7 +50,15 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return the components' tables, the mixture's weights [buckets, 3] and ``history`` = (decay, limit)."""
+    """Return the components' tables, the mixture's weights [buckets, 3] and ``history`` = (decay, limit); where events
+    have contextual columns, what they change."""
+    lifts = (
+        contextual.fit(_fit, score, data, params, run.share(0.0, 0.5)) if data.interactions.contexts else {}
+    )
+    return {**_fit(data, params, run.share(0.5, 1.0) if lifts else run), **lifts}
+
+
+def _fit(data: Data, params: Params, run: Run) -> State:
     n_items = len(data.items.ids)
     held_items, held_users = attributes.attributes(data.items), attributes.attributes(data.users)
     run.checkpoint(0.05, "choosing the mixture")
@@ -65,7 +75,8 @@ def fit(data: Data, params: Params, run: Run) -> State:
 def update(state: State, data: Data, params: Params, run: Run) -> State:
     """Return the tables of newer data under the mixture's weights of an earlier state."""
     run.checkpoint(0.0, "counting transitions")
-    return _state(data, params, np.array(state["mix"]), run)
+    lifts = contextual.update(state, data) if data.interactions.contexts else {}
+    return {**_state(data, params, np.array(state["mix"]), run), **lifts}
 
 
 def _state(data: Data, params: Params, mix: np.ndarray, run: Run) -> State:
@@ -94,6 +105,8 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
         mix = state["mix"][bucket(len(query.items))]
         arguments: list[Any] = [query.items, query.user, mix, decay, int(limit), *tables, row]
         predict(*arguments)
+        if query.context:
+            contextual.apply(state, query.context, row)
     if "tilt" in state:
         out *= state["tilt"]
         out /= out.sum(axis=1, keepdims=True)

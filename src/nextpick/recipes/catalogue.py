@@ -14,6 +14,7 @@ class RecipeInfo(NamedTuple):
 
     ``is_scored``: answers carry scores. ``explores``: new items are tried out; by campaign settings, or by itself
     (``explores_by_itself``). ``optimizes``: takes an optimizationObjective. ``weighs_events``: takes an eventsConfig.
+    ``reads_context``: learns from contextual columns of interactions, and takes a request's context.
     ``reads_texts``: learns from the items' texts, and needs no interactions. ``refreshes``: what is served is trained
     anew when there are news. ``is_live``: events after the training count. ``tunes``: HPO has something to choose.
     ``domain``: of recommenders in dataset groups of that domain, not of solutions. ``event_type``: all that is trained
@@ -31,6 +32,7 @@ class RecipeInfo(NamedTuple):
     explores_by_itself: bool = False
     optimizes: bool = False
     weighs_events: bool = False
+    reads_context: bool = False
     reads_texts: bool = False
     refreshes: bool = False
     domain: str | None = None
@@ -121,10 +123,11 @@ RECIPES = (
         is_live=True,
         explores=True,
         drops="Purchase",
+        reads_context=True,
     ),
     RecipeInfo("aws-hrnn", "USER_PERSONALIZATION", "JSON-percentile-filtering", _ALIAS),
     RecipeInfo("aws-hrnn-coldstart", "USER_PERSONALIZATION", "featurize_coldstart", _ALIAS, explores=True),
-    RecipeInfo("aws-hrnn-metadata", "USER_PERSONALIZATION", "featurize_metadata", _ALIAS),
+    RecipeInfo("aws-hrnn-metadata", "USER_PERSONALIZATION", "featurize_metadata", _ALIAS, reads_context=True),
     RecipeInfo(
         "aws-item-affinity",
         "USER_SEGMENTATION",
@@ -155,6 +158,7 @@ RECIPES = (
         "JSON-percentile-filtering",
         "Orders a list of items for a user. " + _ENGINE,
         optimizes=True,
+        reads_context=True,
     ),
     RecipeInfo(
         "aws-personalized-ranking-v2",
@@ -163,6 +167,7 @@ RECIPES = (
         "Orders a list of items for a user; the engine of aws-personalized-ranking. " + _ENGINE,
         tunes=False,
         weighs_events=True,
+        reads_context=True,
     ),
     RecipeInfo(
         "aws-popularity-count",
@@ -216,6 +221,7 @@ RECIPES = (
         "The items a user is likely to take next, new items tried out. " + _ENGINE,
         explores=True,
         optimizes=True,
+        reads_context=True,
     ),
     RecipeInfo(
         "aws-user-personalization-v2",
@@ -227,6 +233,7 @@ RECIPES = (
         explores_by_itself=True,
         weighs_events=True,
         tunes=False,
+        reads_context=True,
     ),
     _of_domain(
         "aws-vod-because-you-watched-x",
@@ -258,6 +265,7 @@ RECIPES = (
         is_live=True,
         explores=True,
         drops="Watch",
+        reads_context=True,
     ),
     _of_domain(
         "aws-vod-trending-now",

@@ -1,7 +1,8 @@
 """How good a recipe is on data it was not fitted on: the metrics of GetSolutionMetrics.
 
 The whole catalogue is ranked for each held-out user, ties by row; items the user has seen are not left out, as
-the answers of a campaign do not leave them out either.
+the answers of a campaign do not leave them out either. Contextual columns are told as they were at the first event of
+the truth.
 """
 
 from types import ModuleType
@@ -40,7 +41,8 @@ def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> dict[str,
     for i, (user, cut) in enumerate(zip(held.users, held.cuts, strict=True)):
         start, end = offsets[user], offsets[user + 1]
         history = item[start : start + cut]
-        scores = module.score(state, [Query(int(user), history, int(history[-1]))])[0]
+        told = [int(column.codes[start + cut]) for column in data.interactions.contexts]
+        scores = module.score(state, [Query(int(user), history, int(history[-1]), context=told)])[0]
         ranked[i] = top_k(scores, ranked.shape[1])
         worth = [1.0] * (end - start - cut) if weight is None else weight[start + cut : end].tolist()
         truths.append({})

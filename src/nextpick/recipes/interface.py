@@ -17,6 +17,7 @@ state has rows of users can ``forget`` some (rows), and then has nothing of them
 dear in an earlier state taken over.
 """
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Any, NamedTuple
 
@@ -28,12 +29,14 @@ State = dict[str, np.ndarray]
 class Query(NamedTuple):
     """What is asked: ``user`` is a row of the users or -1, ``items`` the history's rows, oldest first (int32
     [h], read-only, live events included), ``item`` the row of the item that related ones are wanted for, or -1,
-    ``outcomes`` of a history of actions what each was (int8 [h])."""
+    ``outcomes`` of a history of actions what each was (int8 [h]), ``context`` the code of each contextual column of the
+    interactions, -1 where nothing is told, none where nothing is at all."""
 
     user: int
     items: np.ndarray
     item: int = -1
     outcomes: np.ndarray | None = None
+    context: Sequence[int] = ()
 
 
 def tunable(

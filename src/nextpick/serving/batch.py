@@ -45,12 +45,13 @@ class Inference(NamedTuple):
         info = self.version.info
         user = _id(asked, "userId", is_needed=info.type in ("USER_PERSONALIZATION", "PERSONALIZED_RANKING"))
         item = _id(asked, "itemId", is_needed=info.type == "RELATED_ITEMS")
-        allowed = self.allowed(_values(asked), user, item)
+        allowed = self.allowed(_texts(asked, "filterValues"), user, item)
+        told = _texts(asked, "context")
         if info.type == "PERSONALIZED_RANKING":
             items = _items(asked)
-            found = recommend.rank(self.asker, self.campaign, self.version, user or "", items, allowed)
+            found = recommend.rank(self.asker, self.campaign, self.version, user or "", items, allowed, told)
         else:
-            wish = Wish(user, item, self.k, allowed)
+            wish = Wish(user, item, self.k, allowed, context=told)
             found = recommend.recommend(self.asker, self.campaign, self.version, wish)
         return _output(found, is_scored=info.is_scored)
 
@@ -68,7 +69,7 @@ class Segment(NamedTuple):
         return _answered(line, self._output, spaced)
 
     def _output(self, asked: dict[str, Any]) -> list[str]:
-        allowed = self.allowed(_values(asked), None, None)
+        allowed = self.allowed(_texts(asked, "filterValues"), None, None)
         if self.version.info.name == "aws-item-affinity":
             item = _id(asked, "itemId", is_needed=True) or ""
             items = np.array([self.version.data.items.ids.row(item)], np.int32)
@@ -206,8 +207,8 @@ def _items(asked: dict[str, Any]) -> list[str]:
     return given
 
 
-def _values(asked: dict[str, Any]) -> dict[str, str]:
-    given = asked.get("filterValues") or {}
+def _texts(asked: dict[str, Any], member: str) -> dict[str, str]:
+    given = asked.get(member) or {}
     if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-        raise InvalidInput("filterValues must be an object of texts.")
+        raise InvalidInput(f"{member} must be an object of texts.")
     return given

@@ -4,6 +4,7 @@ The API's handlers and, later, batch jobs call the same functions. Source of the
 "Getting recommendations", "Getting a personalized ranking", and the recipe pages.
 """
 
+from collections.abc import Mapping
 from math import inf
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ class New(NamedTuple):
 
 class Wish(NamedTuple):
     """What is asked for: ``k`` items for a user, or like an item; ``allowed`` bool [n_items], None all; ``new`` items
-    that may be tried out too."""
+    that may be tried out too; ``context``: the circumstances the request tells, by column."""
 
     user: str | None
     item: str | None
@@ -64,6 +65,7 @@ class Wish(NamedTuple):
     allowed: np.ndarray | None = None
     promotion: Promotion | None = None
     new: New | None = None
+    context: Mapping[str, str] | None = None
 
 
 def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish) -> list[PredictedItem]:
@@ -84,7 +86,7 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
     if info.type == "RELATED_ITEMS":
         query = Query(-1, _NO_HISTORY, version.data.items.ids.row(wish.item or ""))
     else:
-        query = ask(asker, campaign, version, wish.user or "")
+        query = ask(asker, campaign, version, wish.user or "", wish.context)
     scores = version.module.score(version.state, [query])[0]
     if influence := campaign.config.get("rankingInfluence"):
         scores = version.module.influenced(version.state, scores, influence)
@@ -100,6 +102,7 @@ def rank(
     user: str,
     items: list[str],
     allowed: np.ndarray | None = None,
+    context: Mapping[str, str] | None = None,
 ) -> list[PredictedItem]:
     """Return the items in the order that suits the user, with probabilities over those the version knows.
 
@@ -116,15 +119,23 @@ def rank(
         known = known[allowed[rows[known]]]
     if len(known) == 0:
         return strangers
-    query = ask(asker, campaign, version, user)
+    query = ask(asker, campaign, version, user, context)
     scores = version.module.score(version.state, [query], rows[known])[0].astype(np.float64)
     order = np.argsort(-scores, kind="stable")
     values = np.round(scores[order] / scores.sum(), _DECIMALS).tolist()
     return [*map(PredictedItem, (given[i] for i in known[order]), values), *strangers]
 
 
-def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Query:
-    """Return what the recipe is asked: the user's row and history, live events of known items included."""
+def ask(
+    asker: Asker,
+    campaign: CampaignView,
+    version: Version,
+    user: str,
+    context: Mapping[str, str] | None = None,
+) -> Query:
+    """Return what the recipe is asked: the user's row and history, live events of known items included, and the
+    contextual columns that the request tells."""
+    told = _told(version, context) if context else ()
     data = version.data
     row = data.users.ids.row(user)
     trained = slice(0, 0)
@@ -133,7 +144,7 @@ def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Qu
         trained = slice(offsets[row], offsets[row + 1])
     history = data.interactions.item[trained]
     if not version.info.is_live:
-        return Query(row, history)
+        return Query(row, history, context=told)
     tail = asker.tails.of(campaign.group, user, version.positions)
     live = [(event.time, at) for event in tail if (at := data.items.ids.row(event.item)) >= 0]
     if live:
@@ -144,7 +155,16 @@ def ask(asker: Asker, campaign: CampaignView, version: Version, user: str) -> Qu
         if not is_late:  # an event that was sent late goes where a training would put it
             history = history[np.argsort(np.concatenate((times, late_times)), kind="stable")]
         history = read_only(history)
-    return Query(row, history)
+    return Query(row, history, context=told)
+
+
+def _told(version: Version, context: Mapping[str, str]) -> list[int]:
+    """Return the codes of a request's context, whose names are the columns' in any letter case; others are ignored."""
+    named = {name.upper(): value for name, value in context.items()}
+    columns = version.data.interactions.contexts
+    return [
+        column.code(named[column.name.upper()]) if column.name.upper() in named else -1 for column in columns
+    ]
 
 
 def _items(

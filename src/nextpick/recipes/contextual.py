@@ -1,0 +1,72 @@
+"""What contextual columns change in a recipe whose scores are probabilities: its state's ``context_*`` arrays.
+
+Lifts are counted on all data; how much they count is chosen on users that neither they nor the recipe's own model have
+seen, so that a column whose meaning the history already tells gets little.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nextpick.data.dataset import Data
+from nextpick.data.run import Run
+from nextpick.data.split import holdout
+from nextpick.models import context
+from nextpick.models.rows import read_only
+from nextpick.recipes.interface import Query, State
+
+_MOST_QUERIES = 1000
+_MOST_SCORES = 50_000_000  # items times queries
+_LEAST_QUERIES = 50
+_MOST_OF_USER = 10
+
+Fit = Callable[[Data, Any, Run], State]
+Score = Callable[[State, Sequence[Query]], np.ndarray]
+
+
+def fit(fit_model: Fit, score: Score, data: Data, params: Any, run: Run) -> State:
+    """Return the arrays of the contextual columns of the data; ``fit_model`` and ``score`` are the recipe's, without
+    context."""
+    n_items = len(data.items.ids)
+    most = min(_MOST_QUERIES, max(_MOST_SCORES // max(n_items, 1), _LEAST_QUERIES))
+    held = holdout(data, run.rng, most)
+    fitted = fit_model(held.train, params, run)
+    state = {name: read_only(array) for name, array in fitted.items()}
+    offsets, item = data.interactions.offsets, read_only(data.interactions.item)
+    users, at = _queries(offsets, held.users, most)
+
+    def p_of(q: int) -> np.ndarray:
+        return score(state, [Query(int(users[q]), item[offsets[users[q]] : at[q]])])[0]
+
+    codes = np.stack([column.codes[at] for column in data.interactions.contexts], axis=1)
+    chosen = context.choose(context.count(held.train.interactions, n_items), p_of, codes, item[at])
+    return _arrays(context.count(data.interactions, n_items)._replace(exponents=chosen.exponents))
+
+
+def _queries(offsets: np.ndarray, users: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the newest interactions of some users, ten of each and ``most`` in all: users and places, int64 [m]."""
+    each = min(max(most // max(len(users), 1), 1), _MOST_OF_USER)
+    starts = np.maximum(offsets[users + 1] - each, offsets[users] + 1)
+    lengths = offsets[users + 1] - starts
+    at = np.concatenate([np.arange(start, start + n) for start, n in zip(starts, lengths, strict=True)])
+    return np.repeat(users, lengths), at
+
+
+def update(state: State, data: Data) -> State:
+    """Return the arrays counted on newer data, with the exponents of an earlier state."""
+    exponents = state.get("context_exponents")
+    if exponents is None or len(exponents) != len(data.interactions.contexts):
+        return {}
+    tables = context.count(data.interactions, len(data.items.ids))
+    return _arrays(tables._replace(exponents=np.array(exponents)))
+
+
+def apply(state: State, codes: Sequence[int], p: np.ndarray) -> None:
+    """Change probabilities in place to what they are in the circumstances a request tells."""
+    if "context_exponents" in state:
+        context.tilt(p, context.Tables(*(state[f"context_{name}"] for name in context.Tables._fields)), codes)
+
+
+def _arrays(tables: context.Tables) -> State:
+    return {f"context_{name}": array for name, array in tables._asdict().items()}
