@@ -30,7 +30,11 @@ def text_columns(schema: Schema) -> tuple[str | None, str | None]:
 
 def count_terms(table: pa.Table, schema: Schema) -> Terms:
     """Count the terms of the texts of aligned records, null where there is none."""
-    name, text = text_columns(schema)
+    return count_words(table, *text_columns(schema))[0]
+
+
+def count_words(table: pa.Table, name: str | None, text: str | None) -> tuple[Terms, list[str]]:
+    """Count the terms of two columns, either of which may be missing; return also what the terms are."""
     n_rows = table.num_rows
     vocabulary = pa.array([], pa.string())
     rows, codes = [], []
@@ -52,7 +56,9 @@ def count_terms(table: pa.Table, schema: Schema) -> Terms:
     return _counted(_joined(rows), _joined(codes), n_rows, vocabulary)
 
 
-def _counted(row: np.ndarray, code: np.ndarray, n_rows: int, vocabulary: pa.StringArray) -> Terms:
+def _counted(
+    row: np.ndarray, code: np.ndarray, n_rows: int, vocabulary: pa.StringArray
+) -> tuple[Terms, list[str]]:
     pairs, times = np.unique(row * max(len(vocabulary), 1) + code, return_counts=True)
     row, code = np.divmod(pairs, max(len(vocabulary), 1))
     frequency = np.bincount(code, minlength=len(vocabulary))
@@ -71,7 +77,8 @@ def _counted(row: np.ndarray, code: np.ndarray, n_rows: int, vocabulary: pa.Stri
     offsets = np.zeros(n_rows + 1, np.int64)
     np.cumsum(np.bincount(row, minlength=n_rows), out=offsets[1:])
     counts = times[order].astype(np.float32)
-    return Terms(offsets, code[order].astype(np.int32), counts, len(telling))
+    words = vocabulary.take(pa.array(telling)).to_pylist()
+    return Terms(offsets, code[order].astype(np.int32), counts, len(telling)), words
 
 
 def save_terms(terms: Terms, directory: Path) -> int:

@@ -8,11 +8,12 @@ from typing import Any
 from nextpick.data.dataset import NOBODY
 from nextpick.jobs import lines
 from nextpick.jobs.objects import inputs, target
+from nextpick.jobs.themes import find_themes
 from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, datasets_dir
 from nextpick.models import artifact
 from nextpick.resources import lifecycle
 from nextpick.resources.index import Index
-from nextpick.serving.batch import Allowed, Inference, Segment
+from nextpick.serving.batch import Allowed, Inference, Segment, Themed
 from nextpick.serving.filtering import Asked, Filtering
 from nextpick.serving.live import Tails
 from nextpick.serving.recommend import Asker
@@ -22,6 +23,9 @@ from nextpick.store.log import LogReader
 from nextpick.store.put import put_file
 from nextpick.store.readable import BlobError
 from nextpick.store.records import Resource, Transaction
+
+# Source: developer guide, "Batch recommendations with themes": at most 100 items a job.
+THEME_GENERATION, _MOST_THEMES = "THEME_GENERATION", 100
 
 
 def perform(work: Work) -> Outcome:
@@ -42,7 +46,8 @@ def perform(work: Work) -> Outcome:
     directory = batches_dir(work.settings.home) / work.job.id
     with lines.held(directory):
         answer = _answering(work, version)
-        done = lines.answer_all(objects, directory, answer, work.run.share(0.0, 0.95))
+        most = _MOST_THEMES if body.get("batchInferenceJobMode") == THEME_GENERATION else lines.MOST_LINES
+        done = lines.answer_all(objects, directory, answer, work.run.share(0.0, 0.95), most)
         work.run.checkpoint(0.95, "writing the output")
         owner = f"job-{work.job.id}"
         (directory / "_CHECK").touch()
@@ -82,7 +87,11 @@ def _answering(work: Work, resource: Resource) -> lines.Answer:
     if version.info.type == "USER_SEGMENTATION":
         present = ~version.data.users.ids.starting_with(ord(NOBODY))
         return Segment(version, body["numResults"], allowed, present).answer
-    return Inference(asker, campaign, version, body["numResults"], allowed).answer
+    inference = Inference(asker, campaign, version, body["numResults"], allowed)
+    if body["batchInferenceJobMode"] == THEME_GENERATION:
+        themes = find_themes(work, version, campaign.group, body["themeGenerationConfig"])
+        return Themed(inference, themes).answer
+    return inference.answer
 
 
 def _allowed(work: Work, campaign: CampaignView, version: Version, tails: Tails) -> Allowed:

@@ -41,7 +41,9 @@ class Progress(msgspec.Struct):
     in_file: int = 0
 
 
-def answer_all(objects: Sequence[Object], directory: Path, answer: Answer, run: Run) -> Progress:
+def answer_all(
+    objects: Sequence[Object], directory: Path, answer: Answer, run: Run, most_lines: int = MOST_LINES
+) -> Progress:
     """Answer every line of every object; return the counts. The answers are ``out_file(directory, n)``, on disk.
 
     Raises JobFailure for more objects, bytes or lines than there may be.
@@ -68,8 +70,8 @@ def answer_all(objects: Sequence[Object], directory: Path, answer: Answer, run: 
                         progress.written += out.write(answered) + out.write(b"\n")
                         progress.lines, progress.in_file = progress.lines + 1, progress.in_file + 1
                         progress.bad += not is_good
-                if progress.in_file > MOST_LINES:
-                    raise JobFailure(f"{found.name} has more than {MOST_LINES} lines.")
+                if progress.in_file > most_lines:
+                    raise JobFailure(f"{found.name} has more than {most_lines} lines.")
                 run.checkpoint((before + progress.read) / total, f"answering {found.name}")
                 if time.monotonic() >= due:
                     _flush(out)

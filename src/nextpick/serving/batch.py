@@ -17,6 +17,7 @@ from nextpick.data.dataset import Data
 from nextpick.data.filters.grammar import parse
 from nextpick.data.filters.resolve import number
 from nextpick.errors import InvalidInput
+from nextpick.models.themes import Themes
 from nextpick.models.topk import top_k
 from nextpick.serving import recommend
 from nextpick.serving.recommend import Asker, PredictedItem, Wish
@@ -24,6 +25,8 @@ from nextpick.serving.versions import CampaignView, Version
 
 _LONGEST_ID = 256
 _MOST_ITEMS = 500
+_NUMBERS = ("scores", "itemsThemeRelevanceScores")  # what is written as Java writes it, last in a line
+_THEME_DECIMALS = 8
 Allowed = Callable[[dict[str, str], "str | None", "str | None"], Any]
 """Takes a line's filterValues, userId and itemId; returns bool [n] of what the job's filter lets through, or None."""
 
@@ -42,6 +45,10 @@ class Inference(NamedTuple):
         return _answered(line, self._output, compact)
 
     def _output(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return _output(self.items(asked), is_scored=self.version.info.is_scored)
+
+    def items(self, asked: dict[str, Any]) -> list[PredictedItem]:
+        """Return the items that a line asks for; raises InvalidInput for what it lacks."""
         info = self.version.info
         user = _id(asked, "userId", is_needed=info.type in ("USER_PERSONALIZATION", "PERSONALIZED_RANKING"))
         item = _id(asked, "itemId", is_needed=info.type == "RELATED_ITEMS")
@@ -49,11 +56,37 @@ class Inference(NamedTuple):
         told = _texts(asked, "context")
         if info.type == "PERSONALIZED_RANKING":
             items = _items(asked)
-            found = recommend.rank(self.asker, self.campaign, self.version, user or "", items, allowed, told)
-        else:
-            wish = Wish(user, item, self.k, allowed, context=told)
-            found = recommend.recommend(self.asker, self.campaign, self.version, wish)
-        return _output(found, is_scored=info.is_scored)
+            return recommend.rank(self.asker, self.campaign, self.version, user or "", items, allowed, told)
+        wish = Wish(user, item, self.k, allowed, context=told)
+        return recommend.recommend(self.asker, self.campaign, self.version, wish)
+
+
+class Themed(NamedTuple):
+    """What the lines of a batch inference job of themes are answered with: related items, and what they have in
+    common."""
+
+    inference: Inference
+    themes: Themes
+
+    def answer(self, line: bytes) -> tuple[bytes, bool]:
+        """Return the line for an input line, and whether the input was good."""
+        return _answered(line, self._output, compact)
+
+    def _output(self, asked: dict[str, Any]) -> dict[str, Any]:
+        found = np.array([item.itemId for item in self.inference.items(asked)], object)
+        rows = self.inference.version.data.items.ids.rows(found.tolist())
+        theme = self.themes.find(rows)
+        if theme is None:
+            raise InvalidInput(
+                f"The items like {asked['itemId']} have nothing in common that is told of them."
+            )
+        relevance = self.themes.relevance(theme, rows)
+        order = np.argsort(-relevance, kind="stable")
+        return {
+            "recommendedItems": found[order].tolist(),
+            "theme": theme.text,
+            "itemsThemeRelevanceScores": np.round(relevance[order], _THEME_DECIMALS).tolist(),
+        }
 
 
 class Segment(NamedTuple):
@@ -159,11 +192,11 @@ def compact(asked: Any, output: dict[str, Any] | None, error: str | None) -> byt
     head, tail = _json(asked), _json(error)
     if output is None:
         return b'{"input":%s,"output":null,"error":%s}' % (head, tail)
-    scores = output.get("scores")
-    body = _json({name: value for name, value in output.items() if name != "scores"})
-    if scores is not None:
-        numbers = ",".join(map(java_number, scores)).encode()
-        body = body[:-1] + b',"scores":[%s]}' % numbers
+    body = _json({name: value for name, value in output.items() if name not in _NUMBERS})
+    for name in _NUMBERS:
+        if name in output:
+            numbers = ",".join(map(java_number, output[name]))
+            body = body[:-1] + f',"{name}":[{numbers}]}}'.encode()
     return b'{"input":%s,"output":%s,"error":%s}' % (head, body, tail)
 
 
