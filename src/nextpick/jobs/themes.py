@@ -17,6 +17,7 @@ from nextpick.store import log as event_log
 from nextpick.store.records import Resource
 
 _LEAST_LETTERS = 3  # of a word that may stand in a theme
+_COMMON_SHARE, _FEW = 0.1, 100  # words of more items than this, in a catalogue that is not small, are like "the"
 
 
 def find_themes(work: Work, version: Version, group: str, config: dict[str, Any]) -> Themes:
@@ -43,6 +44,8 @@ def find_themes(work: Work, version: Version, group: str, config: dict[str, Any]
     n_categories = len(names)
     terms, words = count_words(records, name, text)
     telling = np.array([len(w) >= _LEAST_LETTERS and not w.isdigit() for w in words], bool)
+    if n_items > _FEW:
+        telling &= np.bincount(terms.codes, minlength=len(words)) <= _COMMON_SHARE * n_items
     kept = telling[terms.codes] if len(terms.codes) else np.zeros(0, bool)
     row.append(np.repeat(np.arange(n_items), np.diff(terms.offsets))[kept])
     code.append(terms.codes[kept].astype(np.int64) + n_categories)
