@@ -8,6 +8,7 @@ from typing import Any
 
 from nextpick import supervisor
 from nextpick.app import Engine
+from nextpick.automation import Automation, Context
 from nextpick.clock import SystemClock
 from nextpick.settings import Settings
 from nextpick.wire import inprocess
@@ -31,6 +32,9 @@ class Library:
         self._ending = asyncio.Event()
         self._lifespan = asyncio.run_coroutine_threadsafe(self._live(), self._loop)
         self._runner = supervisor.start_jobs(self.settings)
+        context = Context(self.settings, SystemClock(), self.engine.records, self.client)
+        self._automation = Automation(context)
+        self._automation.start()
 
     async def _live(self) -> None:
         """Be to the application what an HTTP server is: announce its start and its end."""
@@ -71,6 +75,7 @@ class Library:
 
     def close(self) -> None:
         """End the running jobs (they are taken up at the next opening) and give the home back."""
+        self._automation.stop()
         self._runner.stop()
         self._loop.call_soon_threadsafe(self._ending.set)
         self._lifespan.result()

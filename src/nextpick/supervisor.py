@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from nextpick.automation import any_wanted
 from nextpick.durable import sync
 from nextpick.settings import Settings
 
@@ -108,6 +109,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, auth: bool 
     listener = _listen(host, port)
     url = _url(listener)
     tree = _Tree(settings, listener, workers, auth)
+    services = _Services(settings)
     ending: list[int] = []
 
     def end(signum: int, _frame: FrameType | None) -> None:
@@ -122,8 +124,10 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, auth: bool 
     try:
         while not ending:
             tree.mend()
+            services.mend()
             time.sleep(0.1)
     finally:
+        services.stop()
         tree.stop()
         runner.stop()
         (home.path / "server.json").unlink(missing_ok=True)
@@ -154,16 +158,7 @@ class _Tree:
                 self._spawn(index)
 
     def stop(self) -> None:
-        running = [process for process in self._workers if process is not None]
-        for process in running:
-            process.terminate()
-        deadline = time.monotonic() + _STOP_GRACE_S
-        for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end([process for process in self._workers if process is not None])
 
     def _spawn(self, index: int) -> None:
         fds = (self._listener.fileno(), self._pipe[0])
@@ -180,6 +175,47 @@ class _Tree:
             pass_fds=fds,
             start_new_session=True,
         )
+
+
+class _Services:
+    """The process of the services (``automation.py``): there while one is wanted, started again when it ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pipe = os.pipe()
+        self._process: subprocess.Popen | None = None
+        self._not_before = 0.0
+
+    def mend(self) -> None:
+        if self._process is not None and self._process.poll() is not None:
+            log.error("the services ended with status %s and are started again", self._process.returncode)
+            self._process, self._not_before = None, time.monotonic() + _RESTART_PAUSE_S
+        is_due = self._process is None and time.monotonic() >= self._not_before
+        if is_due and any_wanted(self._settings.home):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "nextpick.automation", str(self._settings.home), str(self._pipe[0])],
+                env={**os.environ, **self._settings.environ()},
+                stdin=subprocess.DEVNULL,
+                pass_fds=(self._pipe[0],),
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        if self._process is not None:
+            _end([self._process])
+
+
+def _end(processes: list[subprocess.Popen]) -> None:
+    """Ask processes to end, and kill those that do not in time."""
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + _STOP_GRACE_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _listen(host: str, port: int) -> socket.socket:

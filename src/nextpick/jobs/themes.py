@@ -17,7 +17,10 @@ from nextpick.store import log as event_log
 from nextpick.store.records import Resource
 
 _LEAST_LETTERS = 3  # of a word that may stand in a theme
-_COMMON_SHARE, _FEW = 0.1, 100  # words of more items than this, in a catalogue that is not small, are like "the"
+_COMMON_SHARE, _FEW = (
+    0.1,
+    100,
+)  # words of more items than this, in a catalogue that is not small, are like "the"
 
 
 def find_themes(work: Work, version: Version, group: str, config: dict[str, Any]) -> Themes:

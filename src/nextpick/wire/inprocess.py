@@ -2,24 +2,17 @@
 
 import asyncio
 import io
-import os
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import boto3
-import botocore.session
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.config import Config
 
 from nextpick.wire.asgi import ASGIApp
-from nextpick.wire.shapes import models_dir
+from nextpick.wire.client import http_client
 
 ENDPOINT = "http://nextpick.local"
-
-_making = threading.Lock()  # botocore's sessions and loaders are not thread-safe; its clients are
 
 
 def client(
@@ -38,29 +31,11 @@ def client(
     The loop runs in another thread. ``config`` are fields of ``botocore.config.Config``. Nothing is read from
     AWS_* variables or configuration files. The client may be used by many threads.
     """
-    settings = {"retries": {"total_max_attempts": 1, "mode": "legacy"}, **config}
-    with _making:
-        made: Any = boto3.Session(botocore_session=_session(), region_name=region).client(
-            service,  # pyright: ignore[reportCallIssue, reportArgumentType]  "nextpick" has no stubs
-            endpoint_url=ENDPOINT,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret,
-            aws_session_token=token,
-            config=Config(**settings),
-        )
+    made = http_client(
+        service, ENDPOINT, region=region, access_key=access_key, secret=secret, token=token, **config
+    )
     made.meta.events.register("before-send", _sender(app, loop))
     return made
-
-
-def _session() -> botocore.session.Session:
-    nothing = {
-        "profile": (None, None, None, None),
-        "config_file": (None, None, os.devnull, None),
-        "credentials_file": (None, None, os.devnull, None),
-    }
-    session = botocore.session.Session(session_vars=nothing)
-    session.get_component("data_loader").search_paths.append(str(models_dir()))
-    return session
 
 
 def _sender(app: ASGIApp, loop: asyncio.AbstractEventLoop) -> Callable[..., AWSResponse]:
