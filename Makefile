@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-end-to-end bench-transfer constraints clean
+.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-recipes bench-end-to-end bench-transfer constraints clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
@@ -35,6 +35,9 @@ bench-import: $(VENV)/.dev
 
 bench-quality: $(VENV)/.dev
 	@$(RUN) bench/quality.py $(ARGS)
+
+bench-recipes: $(VENV)/.dev
+	@$(RUN) bench/recipes.py
 
 bench-end-to-end: $(VENV)/.dev
 	@$(RUN) bench/end_to_end.py $(ARGS)

@@ -81,22 +81,30 @@ def test_a_row_keeps_its_heaviest_targets(histories: list[list[int]], limit: int
 
 
 @settings(max_examples=150, deadline=None)
-@given(HISTORIES, st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 3), st.integers(1, 5))
-def test_likeness_is_the_discounted_cosine_over_users(
-    histories: list[list[int]], discount: float, least: int, longest: int
+@given(
+    HISTORIES,
+    st.sampled_from([0.0, 0.5, 1.0]),
+    st.integers(0, 3),
+    st.integers(1, 5),
+    st.sampled_from([0.5, 1.0]),
+)
+def test_likeness_is_the_discounted_cosine_over_users_that_took_both_near_each_other(
+    histories: list[list[int]], discount: float, least: int, longest: int, decay: float
 ) -> None:
-    newest = [set(list(dict.fromkeys(reversed(history)))[:longest]) for history in histories]
+    newest = [list(dict.fromkeys(reversed(history)))[:longest] for history in histories]
     users = [sum(i in taken for taken in newest) for i in range(N_ITEMS)]
     expected: list[dict[int, float]] = []
     for a in range(N_ITEMS):
-        both = {b: sum(a in taken and b in taken for taken in newest) for b in range(N_ITEMS) if b != a}
-        expected.append(
-            {b: n / (users[a] * users[b]) ** (discount / 2) for b, n in both.items() if n >= max(least, 1)}
-        )
+        expected.append({})
+        for b in set(range(N_ITEMS)) - {a}:
+            gaps = [abs(taken.index(a) - taken.index(b)) for taken in newest if a in taken and b in taken]
+            if len(gaps) >= max(least, 1):
+                near = sum(max(decay ** (gap - 1), 0.02) for gap in gaps)
+                expected[a][b] = near / (users[a] * users[b]) ** (discount / 2)
     offsets, item = columns(histories)
     rows = cosine.likeness(
         offsets, item, N_ITEMS,
-        discount=discount, least_together=least, longest_history=longest, row_limit=100,
+        discount=discount, step_decay=decay, least_together=least, longest_history=longest, row_limit=100,
     )  # fmt: skip
     for found, wanted in zip(as_dicts(rows), expected, strict=True):
         assert found == pytest.approx(wanted, rel=1e-5)

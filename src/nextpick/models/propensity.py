@@ -2,7 +2,8 @@
 
 An example's features are the action, the action with each category of the user, the action with what the user did
 with it last, the share of actions the user has taken, and the user. All are counted before the example, so that what
-is learnt holds for what comes next. Fitted by AdaGrad (Duchi, Hazan and Singer 2011) with an L2 penalty.
+is learnt holds for what comes next. Fitted by AdaGrad (Duchi, Hazan and Singer 2011) with an L2 penalty: the users'
+weights last, on what the others leave over, so that the others alone are right about users who are new.
 """
 
 from typing import NamedTuple
@@ -11,8 +12,9 @@ import numba
 import numpy as np
 
 TAKEN, NOT_TAKEN, VIEWED = 0, 1, 2
-_LAST, _SHARES = 4, 5  # nothing yet, or one of the three; no history, none, up to a third, two thirds, all
-_EPOCHS, _RATE, _PENALTY = 20, 0.1, 1e-4
+_LAST = 4  # nothing yet, or one of the three
+_SHARES, _STEP = 10, 0.6  # no history; log odds of taking, in steps
+_EPOCHS, _USER_EPOCHS, _RATE, _PENALTY = 20, 10, 0.1, 1e-4
 _USER_PENALTY = 1e-2  # a user has few examples
 
 
@@ -42,8 +44,8 @@ def fit(
     shapes = ((n_actions,), (n_actions, n_cats), (n_actions, _LAST), (_SHARES,), (len(examples.offsets) - 1,))
     weights = Propensity(*(np.zeros(shape) for shape in shapes))
     squares = Propensity(*(np.full(shape, 1e-8) for shape in shapes))
-    for _ in range(_EPOCHS):
-        _epoch(*examples, cat_offsets, cats, *weights, *squares, _RATE, _PENALTY, _USER_PENALTY)
+    for rate, user_rate in [(_RATE, 0.0)] * _EPOCHS + [(0.0, _RATE)] * _USER_EPOCHS:
+        _epoch(*examples, cat_offsets, cats, *weights, *squares, rate, user_rate, _PENALTY, _USER_PENALTY)
     return weights
 
 
@@ -66,12 +68,11 @@ def propensities(
 
 @numba.njit(cache=True)
 def share_of(taken, total):
-    """Return the class of a share of actions taken: 0 without history, 1 none, 2 to 4 by thirds."""
+    """Return the class of a share of actions taken: 0 without history, else by its log odds, drawn to even."""
     if total == 0:
         return 0
-    if taken == 0:
-        return 1
-    return 2 + min(2, int(3 * taken / total - 1e-9))
+    odds = np.log((taken + 0.5) / (total - taken + 0.5))
+    return 1 + int(min(max(np.floor(odds / _STEP + 0.5 * (_SHARES - 1)), 0.0), _SHARES - 2.0))
 
 
 @numba.njit(cache=True)
@@ -79,7 +80,7 @@ def _epoch(
     offsets, action, outcome, weight, cat_offsets, cats,
     w_action, w_category, w_last, w_share, w_user,
     s_action, s_category, s_last, s_share, s_user,
-    rate, penalty, user_penalty,
+    rate, user_rate, penalty, user_penalty,
 ):  # fmt: skip
     last = np.zeros(len(w_action), np.int64)
     for user in range(len(offsets) - 1):
@@ -103,7 +104,7 @@ def _epoch(
             w_share[share] -= rate * g / np.sqrt(s_share[share])
             g = error + user_penalty * w_user[user]
             s_user[user] += g * g
-            w_user[user] -= rate * g / np.sqrt(s_user[user])
+            w_user[user] -= user_rate * g / np.sqrt(s_user[user])
             for c in range(cat_offsets[user], cat_offsets[user + 1]):
                 g = error + penalty * w_category[a, cats[c]]
                 s_category[a, cats[c]] += g * g

@@ -1,27 +1,40 @@
-"""What is on the rise: items taken more often in the newest window of time than in the one before it."""
+"""What is on the rise: items taken more often of late than in the long run.
+
+    rise = r(1) - r(60)        r(h) = sum over an item's events of ln 2 / h * 0.5^(age / h), ages in windows of time
+
+r(h) is the events a window that a mean with a half-life of h windows sees. Against the window before the newest alone,
+what is at its height would be taken for a trend, and fall next (regression to the mean).
+"""
 
 import numpy as np
 
+_FAST, _SLOW = 1.0, 60.0  # half-lives, in windows
 _LEAST_IN_WINDOW = 100
 
 
 def rise(item: np.ndarray, time: np.ndarray, n_items: int, latest: int, window_s: float) -> np.ndarray:
-    """Return how much more often than before each item is taken, float32 [n_items], in standard deviations.
+    """Return by how many events a window each item is taken more often than in the long run, float32 [n_items].
 
-    item [n] int32, time [n] int64 seconds; ``latest``: where the newest window ends. Counts of both windows are
-    taken for Poisson's, so the difference has the variance of their sum; one is added, so that a single event is
-    no trend. Too small a window is doubled (``window``): a trend of five events is noise. Items in neither window
-    are ordered by all their counts, below the falling ones.
+    item [n] int32, time [n] int64 seconds; ``latest``: where the newest window ends. Too small a window is doubled
+    (``window``): a trend of five events is noise.
     """
-    counts = np.bincount(item, minlength=n_items).astype(np.float64)
-    age = latest - np.asarray(time)
     window_s = window(time, latest, window_s)
-    new = np.bincount(item[age < window_s], minlength=n_items)
-    old = np.bincount(item[(age >= window_s) & (age < 2 * window_s)], minlength=n_items)
-    risen = (new - old) / np.sqrt(new + old + 1.0)
-    tie = counts / (counts.max(initial=0.0) + 1.0)
-    bottom = risen.min(initial=0.0) - 1.0
-    return np.where(new + old > 0, risen + tie * 1e-3, bottom + tie).astype(np.float32)
+    fast, slow = (rate(item, time, n_items, latest, window_s, half_life) for half_life in (_FAST, _SLOW))
+    return (fast - slow).astype(np.float32)
+
+
+def long_run(item: np.ndarray, time: np.ndarray, n_items: int, latest: int, window_s: float) -> np.ndarray:
+    """Return the events a window of each item in the long run, float64 [n_items]."""
+    return rate(item, time, n_items, latest, window_s, _SLOW)
+
+
+def rate(
+    item: np.ndarray, time: np.ndarray, n_items: int, latest: int, window_s: float, half_life: float
+) -> np.ndarray:
+    """Return r(half_life) at ``latest``, float64 [n_items], as if the time before the data were like the rest."""
+    age = (latest - np.asarray(time)) / window_s
+    told = 1.0 - 0.5 ** (float(age.max(initial=0.0)) / half_life)
+    return np.bincount(item, 0.5 ** (age / half_life), n_items) * np.log(2) / half_life / max(told, 1e-9)
 
 
 def window(time: np.ndarray, latest: int, window_s: float) -> float:

@@ -44,6 +44,7 @@ def fit(data: Data, params: Params, run: Run) -> State:
             interactions.item,
             n_items,
             discount=_DISCOUNT,
+            step_decay=1.0,
             least_together=1,
             longest_history=_LONGEST_HISTORY,
             row_limit=_ROW_LIMIT,

@@ -1,8 +1,10 @@
 """aws-item-affinity: the users most drawn to an item.
 
-Affinity is the likeness of the item to a user's history, the newest items counting most, times a power of the length of
-that history: who takes much is likelier to take this too. Whether having taken the item counts for or against taking it
-next, how fast the past fades and the power are chosen on interactions held out.
+    affinity = likeness ^ a * length ^ b
+
+Likeness is that of the item to a user's history, the newest items counting most; who takes much is likelier to take
+this too. Whether having taken the item counts for or against taking it next, how fast the past fades, and a and b are
+chosen on interactions held out.
 
 Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP).
 Answers:  batch segment jobs, ``itemId``.
@@ -26,7 +28,9 @@ from nextpick.recipes.interface import State, tunable
 
 NAME = "aws-item-affinity"
 _ROW_LIMIT, _LONGEST = 500, 200
-_OWN, _DECAY, _POWER = (1.0, 0.0, -1e3), (1.0, 0.98, 0.9), (0.0, 0.5, 1.0, 2.0)
+_OWN, _DECAY = (1.0, 0.0, -1e3), (1.0, 0.98, 0.9)
+_POWERS = tuple(product((0.5, 1.0), (0.0, 0.5, 1.0, 2.0)))  # a and b
+_JUDGED = 5  # per cent of the users whose order decides: the best one alone is coarse
 _TRIED, _TRIED_WORK = (
     100,
     200_000_000,
@@ -41,7 +45,7 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return ``row_…`` likeness of items, ``history_…`` of users, and ``choice`` = (own, decay, power)."""
+    """Return ``row_…`` likeness of items, ``history_…`` of users, and ``choice`` = (own, decay, a, b)."""
     return fit_for(targets, data, run)
 
 
@@ -56,30 +60,35 @@ def fit_for(targets: Targets, data: Data, run: Run) -> State:
     state = _tables(train)
     run.checkpoint(0.3, "choosing how the past counts")
     n_users = len(data.users.ids)
-    most = max(1, n_users // 100)
+    discount = 1.0 / np.log2(np.arange(2, max(1, n_users * _JUDGED // 100) + 2))
     user_of = np.repeat(np.arange(n_users), np.diff(test.interactions.offsets))
     truths = [np.unique(user_of[np.isin(test.interactions.item, rows)]) for rows in queries]
     activity = _activity(state)
-    choice, best = (0.0, 1.0, 1.0), -1.0
+    choice, best = (0.0, 1.0, 1.0, 1.0), -1.0
     for own, decay in product(_OWN, _DECAY):
-        found = np.zeros((len(queries), len(_POWER)))
+        found = np.zeros((len(queries), len(_POWERS)))
         for query, (rows, truth) in enumerate(zip(queries, truths, strict=True)):
             drawn = _affinity(state, rows, own, decay)
-            for i, power in enumerate(_POWER):
-                found[query, i] = len(np.intersect1d(top_k(drawn * activity**power, most), truth))
+            for i, powers in enumerate(_POWERS):
+                ranked = top_k(_weighed(drawn, activity, *powers), len(discount))
+                found[query, i] = discount @ np.isin(ranked, truth) / discount[: len(truth)].sum()
             run.check()
-        n_truths = np.array([len(truth) for truth in truths])[:, None]
-        worth = found.sum(axis=0) * (found / n_truths).sum(axis=0)  # hits times recall
+        worth = found.sum(axis=0)
         if queries and worth.max() > best:
-            choice, best = (own, decay, _POWER[int(worth.argmax())]), float(worth.max())
+            choice, best = (own, decay, *_POWERS[int(worth.argmax())]), float(worth.max())
     run.checkpoint(0.7, "counting shared users")
     return {**_tables(data), "choice": np.array(choice, np.float64)}
 
 
 def rank_users(state: State, items: np.ndarray) -> np.ndarray:
     """Return each user's affinity to ``items`` (rows, int32 [m]), float32 [n_users]."""
-    own, decay, power = state["choice"].tolist()
-    return _affinity(state, items, own, decay) * _activity(state) ** np.float32(power)
+    own, decay, *powers = state["choice"].tolist()
+    return _weighed(_affinity(state, items, own, decay), _activity(state), *powers)
+
+
+def _weighed(likeness: np.ndarray, length: np.ndarray, a: float, b: float) -> np.ndarray:
+    """Return likeness ^ a * length ^ b, float32; a likeness below 0 stays there."""
+    return np.sign(likeness) * np.abs(likeness) ** np.float32(a) * length ** np.float32(b)
 
 
 def _activity(state: State) -> np.ndarray:
@@ -113,6 +122,7 @@ def _tables(data: Data) -> State:
         interactions.item,
         n_items,
         discount=1.0,
+        step_decay=1.0,
         least_together=1,
         longest_history=_LONGEST,
         row_limit=_ROW_LIMIT,

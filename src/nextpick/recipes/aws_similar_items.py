@@ -42,6 +42,7 @@ def fit(data: Data, params: Params, run: Run) -> State:
         interactions.item,
         n_items,
         discount=params.popularity_discount_factor,
+        step_decay=cosine.STEP_DECAY,
         least_together=1,
         longest_history=_LONGEST_HISTORY,
         row_limit=_ROW_LIMIT,

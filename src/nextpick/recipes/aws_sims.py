@@ -1,8 +1,8 @@
-"""aws-sims: items that share users with the given item.
+"""aws-sims: items that share users with the given item, near it in their histories.
 
 Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP).
 Answers:  GetRecommendations(itemId); without scores. An unknown item gets what is popular.
-Sources:  models/cosine.py (Sarwar et al. 2001); developer guide, "SIMS recipe".
+Sources:  models/cosine.py; developer guide, "SIMS recipe".
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,7 @@ def fit(data: Data, params: Params, run: Run) -> State:
         interactions.item,
         n_items,
         discount=params.popularity_discount_factor,
+        step_decay=cosine.STEP_DECAY,
         least_together=params.min_cointeraction_count,
         longest_history=_LONGEST_HISTORY,
         row_limit=_ROW_LIMIT,

@@ -51,17 +51,15 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
 
 
 def evaluate(params: Params, data: Data, run: Run) -> dict[str, float]:
-    """Return trend_prediction_accuracy: what the 25 items picked before the newest window gain in it, of what the 25
-    that gain most do. Windows are those of ``fit``; 0 when nothing gains."""
+    """Return trend_prediction_accuracy: what the 25 items picked before the newest window gain in it over the long run,
+    of what the 25 that gain most do. Windows are those of ``fit``; 0 when nothing gains."""
     item, time, n_items = data.interactions.item, np.asarray(data.interactions.time), len(data.items.ids)
     window = trend.window(time, data.latest, _FREQUENCIES[params.trend_discovery_frequency])
-    age = data.latest - time
-    new = np.bincount(item[age < window], minlength=n_items)
-    old = np.bincount(item[(age >= window) & (age < 2 * window)], minlength=n_items)
-    earlier = age >= window
-    before = trend.rise(item[earlier], time[earlier], n_items, int(data.latest - window), window)
+    end = int(data.latest - window)
+    earlier = time <= end
+    past, new = (item[earlier], time[earlier], n_items, end, window), item[~earlier]
+    gain = np.maximum(np.bincount(new, minlength=n_items) - trend.long_run(*past), 0.0)
     run.checkpoint(1.0, "measuring on the newest window")
-    gain = (new - old).astype(np.float64)
-    best = np.sort(np.maximum(gain, 0.0))[::-1][:_TOP].sum()
-    picked = np.maximum(gain[top_k(before, _TOP)], 0.0).sum()
+    best = np.sort(gain)[::-1][:_TOP].sum()
+    picked = gain[top_k(trend.rise(*past), _TOP)].sum()
     return {"trend_prediction_accuracy": round(float(picked / best), 4) if best > 0 else 0.0}
