@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from nextpick.cli import prepare
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -15,6 +16,9 @@ app = typer.Typer(
     add_completion=False,
     help="The open, self-hosted Amazon Personalize. Settings are NEXTPICK_* variables: see docs/settings.md.",
 )
+
+app.command()(prepare.prepare)
+app.add_typer(prepare.batch, name="batch")
 
 Home = Annotated[Path | None, typer.Option(help="Directory that holds everything [default: ~/.nextpick].")]
 
