@@ -111,6 +111,26 @@ def test_automl_tries_recipes_and_reports_the_best(shop: Shop) -> None:
     assert described["autoMLResult"] == {"bestRecipeArn": version["recipeArn"]}
 
 
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        (
+            {"autoMLConfig": {"recipeList": ["arn:aws:personalize:::recipe/aws-item-affinity"]}},
+            "item-affinity",
+        ),
+        ({"autoMLConfig": {"metricName": "likes"}}, "likes; it must be one of coverage"),
+        ({"eventValueThreshold": "nan"}, "eventValueThreshold is 'nan'"),
+        ({"eventsConfig": {"eventParametersList": [{"eventType": "x"}]}}, "AutoML takes no eventsConfig"),
+    ],
+)
+def test_automl_compares_what_can_be_compared(shop: Shop, config: dict[str, Any], why: str) -> None:
+    with pytest.raises(ClientError, match=why) as raised:
+        shop.api.personalize.create_solution(
+            name="automl-2", datasetGroupArn=shop.group, performAutoML=True, solutionConfig=config
+        )
+    assert code(raised) == "InvalidInputException"
+
+
 def test_an_update_needs_a_full_version(shop: Shop) -> None:
     solution = shop.solution("updated")
     with pytest.raises(ClientError) as raised:
@@ -137,13 +157,29 @@ def test_hpo_tries_values_and_reports_the_best(shop: Shop) -> None:
     solution = shop.solution("hpo", performHPO=True, solutionConfig={"hpoConfig": config})
     version = shop.trained(shop.train(solution))
     tuned = version["tunedHPOParams"]["algorithmHyperParameters"]
-    assert int(tuned["training.bptt"]) in {*range(2, 10), 32}
+    assert 2 <= int(tuned["training.bptt"]) <= 9
     assert set(tuned) == {"hidden_dimension", "training.bptt", "data.recency_mask"}
     ranges["integerHyperParameterRanges"][0]["maxValue"] = 99
     with pytest.raises(ClientError) as raised:
         shop.solution("hpo-2", performHPO=True, solutionConfig={"hpoConfig": config})
     assert code(raised) == "InvalidInputException"
     assert "bptt" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "range_", "why"),
+    [
+        ("integer", {"minValue": 2, "maxValue": 9}, "must have a name and minValue and maxValue"),
+        ("integer", {"name": "bptt", "minValue": 2}, "must have a name and minValue and maxValue"),
+        ("integer", {"name": "bptt", "minValue": 9, "maxValue": 2}, "The range of bptt begins above its end"),
+        ("categorical", {"name": "recency_mask", "values": []}, "must have a name and values"),
+    ],
+)
+def test_a_range_of_hpo_must_be_one(shop: Shop, kind: str, range_: dict[str, Any], why: str) -> None:
+    config = {"hpoConfig": {"algorithmHyperParameterRanges": {f"{kind}HyperParameterRanges": [range_]}}}
+    with pytest.raises(ClientError, match=why) as raised:
+        shop.solution("hpo-4", performHPO=True, solutionConfig=config)
+    assert code(raised) == "InvalidInputException"
 
 
 @pytest.mark.parametrize(
@@ -239,6 +275,7 @@ def excluding(dataset_type: str, column: str) -> dict[str, Any]:
         (excluding("INTERACTIONS", "USER_ID"), "USER_ID"),
         (excluding("INTERACTIONS", "EVENT_TYPE"), "EVENT_TYPE"),
         (excluding("INTERACTIONS", "NOPE"), "NOPE"),
+        ({"solutionConfig": {"eventValueThreshold": "nan"}}, "eventValueThreshold is 'nan'"),
         ({"performIncrementalUpdate": True}, "performIncrementalUpdate"),
         ({"performHPO": True, "recipe": "aws-user-personalization-v2"}, "no hyperparameters to optimize"),
     ],

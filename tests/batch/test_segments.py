@@ -110,3 +110,37 @@ def test_a_segmenting_version_makes_no_campaign_and_no_inference_job(world: Segm
             jobInput={"s3DataSource": {"path": "s3://in/x"}},
             jobOutput={"s3DataDestination": {"path": "s3://out/"}},
         )
+
+
+def test_a_filter_of_a_segment_is_about_users(world: Segments) -> None:
+    create = world.api.personalize.create_batch_segment_job
+    paths = {
+        "jobInput": {"s3DataSource": {"path": "s3://in/a"}},
+        "jobOutput": {"s3DataDestination": {"path": "s3://out/"}},
+    }
+    about_items = world.filter("about-items", "INCLUDE ItemID WHERE Items.YEAR > 1990")
+    about_events = world.filter("about-events", 'EXCLUDE UserID WHERE Interactions.EVENT_TYPE IN ("click")')
+    for version, filter_, words in (
+        (world.by_item, about_items, "needs one about UserID"),
+        (world.by_attribute, about_events, "aws-item-attribute-affinity cannot filter by"),
+    ):
+        with pytest.raises(ClientError, match=words) as raised:
+            create(jobName="refused", solutionVersionArn=version, roleArn=ROLE, filterArn=filter_, **paths)
+        assert raised.value.response["Error"]["Code"] == "InvalidInputException"
+
+
+def test_a_file_has_as_many_queries_as_the_quota_says(world: Segments) -> None:
+    arn = world.api.personalize.create_batch_segment_job(
+        jobName="long",
+        solutionVersionArn=world.by_attribute,
+        roleArn=ROLE,
+        jobInput={
+            "s3DataSource": {
+                "path": world.api.put_object("in", "long.json", '{"itemAttributes": "x"}\n' * 11)
+            }
+        },
+        jobOutput={"s3DataDestination": {"path": "s3://out/"}},
+    )["batchSegmentJobArn"]
+    done = world.api.settle(lambda: world.api.personalize.describe_batch_segment_job(batchSegmentJobArn=arn))
+    assert done["status"] == "CREATE FAILED"
+    assert done["failureReason"] == "long.json has more than 10 lines."

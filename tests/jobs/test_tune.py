@@ -67,6 +67,26 @@ def test_it_is_never_worse_than_the_defaults(snapshot: Path) -> None:
     assert of.value(found, seed, data, a_run()) >= of.value(defaults, seed, data, a_run())
 
 
+def test_what_is_reported_is_in_the_ranges_asked_for(snapshot: Path) -> None:
+    ranges = {
+        "integerHyperParameterRanges": [{"name": "bptt", "minValue": 3, "maxValue": 5}],
+        "categoricalHyperParameterRanges": [{"name": "recency_mask", "values": ["false"]}],
+    }
+    for most in (1, 4):
+        found = catalogue.plain_names(tuned(trials(snapshot, most, 1, algorithmHyperParameterRanges=ranges)))
+        assert 3 <= int(found["bptt"]) <= 5
+        assert found["recency_mask"] == "false"
+
+
+def test_a_metric_the_recipe_does_not_have_leaves_the_usual_one(snapshot: Path) -> None:
+    data = prepared(snapshot, {}, None)
+    usual, unknown = (
+        trials(snapshot, 1, 1, **more).value({}, 1, data, a_run())
+        for more in ({}, {"hpoObjective": {"metricName": "likes"}})
+    )
+    assert usual == unknown > 0
+
+
 def test_an_objective_may_be_made_small(snapshot: Path) -> None:
     data = prepared(snapshot, {}, None)
     metric = "normalized_discounted_cumulative_gain_at_25"

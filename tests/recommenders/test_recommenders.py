@@ -200,7 +200,7 @@ def test_an_update_keeps_answering_and_becomes_the_configuration(shop: Domain) -
     after = shop.describe(arn)
     assert after["recommenderConfig"]["minRecommendationRequestsPerSecond"] == 2
     assert after["latestRecommenderUpdate"]["status"] == "ACTIVE"
-    excluded = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["BRAND"]}}}
+    excluded = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["BRAND", "PRICE"]}}}
     personalize.update_recommender(recommenderArn=arn, recommenderConfig=excluded)
     with pytest.raises(ClientError) as running:
         personalize.update_recommender(recommenderArn=arn, recommenderConfig=excluded)

@@ -84,6 +84,21 @@ def test_a_session_becomes_its_users_as_soon_as_it_names_one(reader: FakeReader)
     assert items(tails, "s1") == []
 
 
+def test_what_a_session_does_after_it_named_its_user_is_the_users_too(reader: FakeReader) -> None:
+    tails = Tails(reader)
+    tails.hold("all", {})
+    reader.write("x", "u", "named", 1, session="s1")
+    assert items(tails, "u") == ["named"]
+    reader.write("x", None, "later", 2, session="s1")
+    reader.write("x", None, "other", 3, session="s2")
+    assert items(tails, "u") == ["named", "later"]
+    assert items(tails, "s2") == ["other"]
+    tails.hold("newer", {"x": 3})
+    tails.release(["all"])
+    reader.write("x", None, "much later", 4, session="s1")
+    assert items(tails, "s1") == ["much later"]
+
+
 def test_an_event_without_item_links_a_session_and_is_none_itself(reader: FakeReader) -> None:
     tails = Tails(reader)
     tails.hold("all", {})

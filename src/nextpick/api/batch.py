@@ -5,6 +5,7 @@ from typing import Any
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
 from nextpick.data.avro import parse_schema
+from nextpick.data.filters.grammar import parse
 from nextpick.errors import InvalidInput
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
@@ -22,6 +23,7 @@ from nextpick.store.records import Resource, Transaction
 _DEFAULT_RESULTS, _MOST_RESULTS, _MOST_USERS = 25, 500, 5_000_000
 _LOCATION = re.compile(r"s3://[^/]+(/.*)?")
 _SEGMENTATION = "USER_SEGMENTATION"
+_BY_ATTRIBUTES = "aws-item-attribute-affinity"
 _WITHOUT_BATCH = ("aws-trending-now", "aws-next-best-action")
 _THEMES = "THEME_GENERATION"
 
@@ -60,8 +62,7 @@ def _create(ctx: Context, request: Request, kind: Kind, most: int, **more: Any) 
         if "filterArn" in request:
             filter = lifecycle.get(tx, FILTER, request["filterArn"], **ctx.owner)
             lifecycle.require_active(filter, f"a {kind.words}")
-            if filter.parent != version.body["datasetGroupArn"]:
-                raise InvalidInput(f"{filter.arn} is not of {version.body['datasetGroupArn']}.")
+            _check_filter(filter, version, info)
         if ctx.settings.count_quotas:
             rules.check_quota(tx, kind, **ctx.owner, name=request["jobName"])
         return lifecycle.create(
@@ -94,6 +95,20 @@ def _check_recipe(version: Resource, info: RecipeInfo | None, kind: Kind) -> Non
     if segments != (kind is BATCH_SEGMENT_JOB):
         other = BATCH_SEGMENT_JOB if segments else BATCH_INFERENCE_JOB
         raise InvalidInput(f"{version.arn} is of {name} ({info.type}), which is for a {other.words}.")
+
+
+def _check_filter(filter: Resource, version: Resource, info: RecipeInfo | None) -> None:
+    if filter.parent != version.body["datasetGroupArn"]:
+        raise InvalidInput(f"{filter.arn} is not of {version.body['datasetGroupArn']}.")
+    read = parse(filter.body["filterExpression"])
+    segments = info is not None and info.type == _SEGMENTATION
+    if (read.subject == "USERID") != segments:
+        wanted = "UserID" if segments else "ItemID"
+        raise InvalidInput(
+            f"{filter.arn} is a filter about {read.subject}; the job needs one about {wanted}."
+        )
+    if info is not None and info.name == _BY_ATTRIBUTES and "INTERACTIONS" in read.datasets:
+        raise InvalidInput(f"{filter.arn} is about interactions, which {_BY_ATTRIBUTES} cannot filter by.")
 
 
 def _check_themes(tx: Transaction, version: Resource, config: dict[str, Any]) -> None:

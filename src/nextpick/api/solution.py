@@ -4,13 +4,13 @@ from typing import Any
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
 from nextpick.api.solution_config import (
+    check_auto_ml,
     check_columns,
     check_config,
     check_events,
     check_schedule,
     check_texts,
     find_recipe,
-    refuse_domain,
 )
 from nextpick.errors import InvalidInput
 from nextpick.resources import lifecycle, rules
@@ -30,9 +30,9 @@ def create_solution(ctx: Context, request: Request) -> Answer:
         check_config(config, info, request.get("eventType"))
         if request.get("performHPO") and not info.tunes:
             raise InvalidInput(f"{info.name} has no hyperparameters to optimize; leave performHPO out.")
+    else:
+        check_auto_ml(config)
     _check_incremental(request, recipe_arn)
-    for arn in config.get("autoMLConfig", {}).get("recipeList", []):
-        refuse_domain(find_recipe(arn))
     check_schedule(config)
     defaults: dict[str, Any] = {
         "performHPO": request.get("performHPO", False),

@@ -3,12 +3,14 @@
 Source: developer guide, "Creating and configuring a solution"; API reference, SolutionConfig.
 """
 
+import math
 import re
 from types import ModuleType
 from typing import Any
 
 from nextpick.data import featurize, kinds
 from nextpick.data.avro import Schema, parse_schema
+from nextpick.data.metrics import METRICS
 from nextpick.errors import InvalidInput, ResourceNotFound
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
@@ -17,6 +19,7 @@ from nextpick.resources.kinds import DATASET
 from nextpick.store.records import Resource, Transaction
 
 _MOST_JOBS = {"maxNumberOfTrainingJobs": 40, "maxParallelTrainingJobs": 10}
+_COMPARABLE = ("USER_PERSONALIZATION", "PERSONALIZED_RANKING")
 _RATE = re.compile(r"rate\((\d+) days?\)")
 
 
@@ -41,12 +44,38 @@ def check_config(config: dict[str, Any], info: RecipeInfo, event_type: str | Non
     catalogue.parse_params(module, config.get("algorithmHyperParameters", {}), features)
     featurize.parse(features, info.percentiles, info.name, catalogue.features_of(module))
     _check_ranges(module, config.get("hpoConfig", {}))
-    threshold = config.get("eventValueThreshold")
-    if threshold is not None:
-        try:
-            float(threshold)
-        except ValueError:
-            raise InvalidInput(f"eventValueThreshold is {threshold!r}; it must be a number.") from None
+    _check_threshold(config)
+
+
+def check_auto_ml(config: dict[str, Any]) -> None:
+    """Raise InvalidInput for what AutoML cannot compare, or compare by; ResourceNotFound for an unknown recipe."""
+    check_events(config, None, None)
+    _check_threshold(config)
+    asked = config.get("autoMLConfig", {})
+    for arn in asked.get("recipeList", []):
+        info = find_recipe(arn)
+        refuse_domain(info)
+        if info.type not in _COMPARABLE:
+            raise InvalidInput(
+                f"AutoML compares recipes that recommend items to users; {info.name} does not."
+            )
+    metric = asked.get("metricName", METRICS[0])
+    if metric not in METRICS:
+        raise InvalidInput(
+            f"The metricName of autoMLConfig is {metric}; it must be one of {', '.join(METRICS)}."
+        )
+
+
+def _check_threshold(config: dict[str, Any]) -> None:
+    text = config.get("eventValueThreshold")
+    if text is None:
+        return
+    try:
+        is_number = math.isfinite(float(text))
+    except ValueError:
+        is_number = False
+    if not is_number:
+        raise InvalidInput(f"eventValueThreshold is {text!r}; it must be a number.")
 
 
 def check_events(config: dict[str, Any], info: RecipeInfo | None, event_type: str | None) -> None:
@@ -77,13 +106,17 @@ def _those(flag: str) -> str:
 
 def _check_ranges(module: ModuleType, config: dict[str, Any]) -> None:
     """See that HPO can draw from every range: known names, ends that the recipe takes, the lower one first."""
-    for ranges in config.get("algorithmHyperParameterRanges", {}).values():
+    for kind, ranges in config.get("algorithmHyperParameterRanges", {}).items():
         for given in ranges:
-            ends = given.get("values") or [given.get("minValue"), given.get("maxValue")]
+            name = given.get("name")
+            ends = given.get("values") or [given[end] for end in ("minValue", "maxValue") if end in given]
+            if name is None or (len(ends) != 2 and not given.get("values")):
+                wanted = "values" if kind.startswith("categorical") else "minValue and maxValue"
+                raise InvalidInput(f"Each of {kind} must have a name and {wanted}; one is {given}.")
             for end in ends:
-                catalogue.parse_params(module, {given["name"]: str(end)})
-            if "values" not in given and given["minValue"] > given["maxValue"]:
-                raise InvalidInput(f"The range of {given['name']} begins above its end.")
+                catalogue.parse_params(module, {name: str(end)})
+            if not given.get("values") and ends[0] > ends[1]:
+                raise InvalidInput(f"The range of {name} begins above its end.")
     for name, most in _MOST_JOBS.items():
         jobs = config.get("hpoResourceConfig", {}).get(name)
         if jobs is not None and not (jobs.isdecimal() and 1 <= int(jobs) <= most):
@@ -131,7 +164,9 @@ def check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[st
         dataset.body["datasetType"]: dataset for dataset in tx.find(DATASET.arn_kind, parent=group.arn)
     }
     for dataset_type, columns in excluded.items():
-        kind = kinds.find(dataset_type.upper(), group.body.get("domain"))
+        kind = kinds.find(
+            dataset_type.upper(), None
+        )  # what a domain adds to the required columns may be left out
         if kind is None:
             raise InvalidInput(f"excludedDatasetColumns names {dataset_type}, which is no type of dataset.")
         dataset = datasets.get(dataset_type.upper())

@@ -10,6 +10,17 @@ from collections.abc import Set as AbstractSet
 import numpy as np
 
 CUTOFFS = (5, 10, 25)
+_AT_CUTOFFS = ("normalized_discounted_cumulative_gain", "precision")
+# The eight of a recommendation recipe, in the order of their names.
+METRICS = tuple(
+    sorted(
+        [
+            "coverage",
+            "mean_reciprocal_rank_at_25",
+            *(f"{name}_at_{k}" for name in _AT_CUTOFFS for k in CUTOFFS),
+        ]
+    )
+)
 
 
 def personalize_metrics(

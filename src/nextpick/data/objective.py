@@ -40,9 +40,7 @@ def event_rules(config: dict[str, Any], event_type: str | None) -> tuple[EventRu
 
 
 def weighed(data: Data, rules: Sequence[EventRule]) -> Data:
-    """Return the data with the weights of rules that differ: 1 is the mean of the rules' weights."""
-    if len({rule.weight for rule in rules}) < 2:
-        return data
+    """Return the data with the weights of an eventsConfig's rules: 1 is the mean of their weights."""
     mean = float(np.mean([rule.weight for rule in rules]))
     by_name = {(rule.type or "").casefold(): rule.weight / mean for rule in rules}
     by_code = [by_name.get(name.casefold(), 1.0) for name in data.interactions.event_types]

@@ -26,6 +26,8 @@ from nextpick.store.records import Resource, Transaction
 
 # Source: developer guide, "Batch recommendations with themes": at most 100 items a job.
 THEME_GENERATION, _MOST_THEMES = "THEME_GENERATION", 100
+# Source: developer guide, "Quotas": queries of a batch segment job.
+_MOST_QUERIES = {"aws-item-affinity": 500, "aws-item-attribute-affinity": 10}
 
 
 def perform(work: Work) -> Outcome:
@@ -46,7 +48,7 @@ def perform(work: Work) -> Outcome:
     directory = batches_dir(work.settings.home) / work.job.id
     with lines.held(directory):
         answer = _answering(work, version)
-        most = _MOST_THEMES if body.get("batchInferenceJobMode") == THEME_GENERATION else lines.MOST_LINES
+        most = _most_lines(work, version)
         done = lines.answer_all(objects, directory, answer, work.run.share(0.0, 0.95), most)
         work.run.checkpoint(0.95, "writing the output")
         owner = f"job-{work.job.id}"
@@ -63,6 +65,13 @@ def perform(work: Work) -> Outcome:
         lifecycle.move(tx, resource, lifecycle.ACTIVE, now)
 
     return Outcome(commit, {"files": len(objects), "lines": done.lines, "bad_lines": done.bad})
+
+
+def _most_lines(work: Work, version: Resource) -> int:
+    if work.resource.body.get("batchInferenceJobMode") == THEME_GENERATION:
+        return _MOST_THEMES
+    recipe = version.body["recipeArn"].rpartition("/")[2] if work.settings.count_quotas else ""
+    return _MOST_QUERIES.get(recipe, lines.MOST_LINES)
 
 
 def _answering(work: Work, resource: Resource) -> lines.Answer:

@@ -11,6 +11,7 @@ from nextpick.recipes import catalogue, evaluate, segments
 from nextpick.recipes.catalogue import RecipeInfo
 
 METRIC = "normalized_discounted_cumulative_gain_at_25"
+SEGMENT_METRIC = "recall_at_1_percent"
 
 
 class Choice(NamedTuple):
@@ -30,7 +31,9 @@ class Choice(NamedTuple):
 
 def prepared(snapshot: Path, config: dict[str, Any], event_type: str | None) -> Data:
     """Return a snapshot as a solutionConfig wants it: events weighed, items valued, outliers left out."""
-    data = objective.weighed(open_snapshot(snapshot), objective.event_rules(config, event_type))
+    data = open_snapshot(snapshot)
+    if config.get("eventsConfig", {}).get("eventParametersList"):
+        data = objective.weighed(data, objective.event_rules(config, event_type))
     data = objective.with_objective(data, config.get("optimizationObjective"))
     features = config.get("featureTransformationParameters", {})
     percentiles = {name: float(text) for name, text in features.items() if name.endswith("_percentile")}

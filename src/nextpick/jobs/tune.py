@@ -1,9 +1,9 @@
 """HPO: trials of hyperparameters, each chosen by what the earlier ones taught, as many at a time as asked for.
 
-A trial is a fit and a measurement on held-out users, the same users for all; the first is the defaults, so that the
-result is never worse than these. Trials come in rounds of ``maxParallelTrainingJobs``, so that one seed gives one
-result whatever the machine. Sources: developer guide, "Hyperparameters and HPO"; Bergstra et al. 2011 (the
-tree-structured Parzen estimator, as Optuna has it).
+A trial is a fit and a measurement on held-out users, the same users for all; the first is the defaults, or what is
+nearest to them in the ranges, so that the result is never worse than these. Trials come in rounds of
+``maxParallelTrainingJobs``, so that one seed gives one result whatever the machine. Sources: developer guide,
+"Hyperparameters and HPO"; Bergstra et al. 2011 (the tree-structured Parzen estimator, as Optuna has it).
 """
 
 import multiprocessing
@@ -25,7 +25,7 @@ from optuna.distributions import (
 
 from nextpick.data.dataset import Data
 from nextpick.data.run import Run
-from nextpick.jobs.choice import METRIC, Choice, measure, prepared
+from nextpick.jobs.choice import METRIC, SEGMENT_METRIC, Choice, measure, prepared
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
 
@@ -44,12 +44,13 @@ class Trials(NamedTuple):
     event_type: str | None
 
     def value(self, hyperparameters: dict[str, str], seed: int, data: Data, run: Run) -> float:
-        """Return how good hyperparameters are."""
+        """Return how good hyperparameters are, by the metric asked for where the recipe has it."""
         choice = Choice(self.info, hyperparameters, features=self.features)
         metrics = measure(choice, data, run._replace(rng=np.random.default_rng(seed)))
         asked = self.config.get("hpoConfig", {}).get("hpoObjective", {})
         sign = -1.0 if asked.get("type", "").casefold() == "minimize" else 1.0
-        return sign * metrics.get(asked.get("metricName", METRIC), 0.0)
+        names = (asked.get("metricName"), METRIC, SEGMENT_METRIC)
+        return sign * next((metrics[name] for name in names if name in metrics), 0.0)
 
 
 def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[str, str]:
@@ -62,6 +63,7 @@ def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[st
     )
     space = _distributions(hpo.get("algorithmHyperParameterRanges") or catalogue.tunable_ranges(trials.info))
     start = catalogue.plain_names({**catalogue.default_params(trials.info), **given})
+    start |= {name: _nearest(range_, start[name]) for name, range_ in space.items()}
     seed, sampler_seed = (int(s) for s in run.rng.integers(1 << 31, size=2))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=sampler_seed, n_startup_trials=min(10, max(most // 2, 2)))
@@ -81,7 +83,7 @@ def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[st
             for trial, params in asked:
                 if trial is not None:
                     study.tell(trial, known[_key(params)])
-                elif all(_holds(space[name], params[name]) for name in space):
+                else:
                     point = {name: _number(space[name], params[name]) for name in space}
                     study.add_trial(
                         optuna.trial.create_trial(
@@ -165,8 +167,10 @@ def _number(distribution: BaseDistribution, text: str) -> Any:
     return float(text) if isinstance(distribution, FloatDistribution) else text
 
 
-def _holds(distribution: BaseDistribution, text: str) -> bool:
+def _nearest(distribution: BaseDistribution, text: str) -> str:
+    """Return a value, or the one nearest to it that a range holds."""
     if isinstance(distribution, CategoricalDistribution):
-        return text in distribution.choices
+        return text if text in distribution.choices else str(distribution.choices[0])
     assert isinstance(distribution, IntDistribution | FloatDistribution)
-    return distribution.low <= float(text) <= distribution.high
+    number = min(max(_number(distribution, text), distribution.low), distribution.high)
+    return text if number == float(text) else _text(number)

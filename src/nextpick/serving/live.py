@@ -46,7 +46,7 @@ class Put(NamedTuple):
 class Tails:
     """Events by (dataset group, user or session), in memory, from the oldest position that is in use on.
 
-    A session's events without a user become the user's as soon as an event of that session names one.
+    A session's events without a user, earlier and later, are the user's as soon as an event of that session names one.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -58,6 +58,7 @@ class Tails:
         self._puts: dict[str, list[Put]] = {}
         self._n_puts: dict[str, int] = {}
         self._items: dict[str, dict[str, tuple[int, str, int]]] = {}
+        self._users: dict[tuple[str, str], str] = {}  # by group and session, whose it is
 
     def hold(self, name: str, positions: Positions) -> None:
         """See that every event after ``positions`` is known until ``release(name)``; reads again what was not."""
@@ -82,6 +83,9 @@ class Tails:
             key: [e for e in events if e.seq > floor.get(e.file, 0)] for key, events in self._events.items()
         }
         self._events = {key: events for key, events in kept.items() if events}
+        self._users = {
+            session: user for session, user in self._users.items() if (session[0], user) in self._events
+        }
         for dataset, puts in self._puts.items():
             self._puts[dataset] = [put for put in puts if put.seq > floor.get(put.file, 0)]
 
@@ -128,13 +132,14 @@ class Tails:
 
     def _restart(self, floor: Positions) -> None:
         self._floor, self._since = floor, dict(floor)
-        self._events, self._puts, self._items = {}, {}, {}
+        self._events, self._puts, self._items, self._users = {}, {}, {}, {}
         self._reader.rewind()
         self._read()
 
     def _read(self) -> None:
         if self._reader.removed():  # so that what is in memory goes as well
-            self._since, self._events, self._puts, self._items = dict(self._floor or {}), {}, {}, {}
+            self._since = dict(self._floor or {})
+            self._events, self._puts, self._items, self._users = {}, {}, {}, {}
             self._reader.rewind()
         for file, seq, row in self._reader.poll(self._since):
             self._since[file] = seq
@@ -143,10 +148,13 @@ class Tails:
                 self._puts.setdefault(row.group, []).append(put)
                 self._n_puts[row.group] = self._n_puts.get(row.group, 0) + 1
                 continue
-            if row.user is not None and (row.group, row.session) in self._events:
-                self._take_over(row.group, row.session, row.user)
+            session = (row.group, row.session)
+            if row.user is not None:
+                self._users[session] = row.user
+                if session in self._events:
+                    self._take_over(row.group, row.session, row.user)
             if row.item is not None:
-                key = (row.group, row.session if row.user is None else row.user)
+                key = (row.group, self._users.get(session, row.session))
                 self._events.setdefault(key, []).append(Event(file, seq, row.time, row.item, row.event_type))
                 met = self._items.setdefault(row.group, {})
                 met[row.item] = (met[row.item][0] if row.item in met else row.time, file, seq)
