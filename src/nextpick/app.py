@@ -18,6 +18,7 @@ from nextpick.neighbours.assemble import Neighbours
 from nextpick.recipes.catalogue import RECIPES
 from nextpick.resources.index import Index
 from nextpick.serving.filtering import Filtering
+from nextpick.serving.impressions import Answers
 from nextpick.serving.live import Tails
 from nextpick.serving.newcomers import Newcomers
 from nextpick.serving.service import Serving
@@ -54,7 +55,7 @@ class Engine:
         self._writer = LogWriter(home / "log", worker)
         self._reader = LogReader(home / "log")
         index = Index(self.records)
-        tails = Tails(self._reader)
+        tails = Tails(self._reader, Answers())
         in_use = lambda: {c.version for c in index.campaigns()}  # noqa: E731
         versions = Versions(versions_dir(home), tails, in_use)
         views = Views(datasets_dir(home), tails, index.views)

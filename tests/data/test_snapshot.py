@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from part_world import INTERACTIONS, ITEMS, USERS, a_run, imported, lines
 
 from nextpick.data import growing, snapshot
+from nextpick.data.avro import Field
 from nextpick.data.dataset import Column, Data, open_snapshot
 from nextpick.data.objective import EventRule
 from nextpick.data.run import Stopped
@@ -376,3 +378,34 @@ def test_a_stop_leaves_nothing(tmp_path: Path) -> None:
             run=a_run(lambda: True),
         )
     assert not (tmp_path / "snapshot").exists()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from("abcd"), st.lists(st.sampled_from("abcx"), max_size=4)), min_size=2)
+)
+def test_what_was_shown_and_taken_is_counted(chosen: list[tuple[str, list[str]]]) -> None:
+    listing = replace(
+        INTERACTIONS, fields=(*INTERACTIONS.fields, Field("IMPRESSION", "string", nullable=True))
+    )
+    half = len(chosen) // 2
+    rows = [f"{row('u', item, n)},{'|'.join(shown)}" for n, (item, shown) in enumerate(chosen[:half])]
+    events = [
+        event("v", item, n, id=str(n))._replace(impression=tuple(shown) or None)
+        for n, (item, shown) in enumerate(chosen[half:])
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        imported(out / "part", lines(f"{HEADER},IMPRESSION", *rows), of=listing)
+        source = Source(listing, [out / "part"])
+        options = {"items": None, "users": None, "events": events, "run": a_run()}
+        build_snapshot(out / "snapshot", source, **options, with_impressions=True)
+        data = open_snapshot(out / "snapshot")
+        build_snapshot(out / "plain", source, **options)
+        assert open_snapshot(out / "plain").impressions is None
+    if data.impressions is None:
+        assert not any(shown for _, shown in chosen)
+        return
+    for at, item in enumerate(data.items.ids.ids(np.arange(len(data.items.ids), dtype=np.int32))):
+        assert data.impressions.shown[at] == sum(shown.count(item) for _, shown in chosen)
+        assert data.impressions.taken[at] == sum(took == item and item in shown for took, shown in chosen)

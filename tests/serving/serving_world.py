@@ -1,5 +1,7 @@
 """A log in memory."""
 
+from typing import Any
+
 from nextpick.store.log import EventRow
 
 GROUP = "group"
@@ -13,8 +15,10 @@ class FakeReader:
         self.has_changed = False
         self.polled = 0
 
-    def write(self, file: str, user: str | None, item: str | None, time: int = 0, session: str = "s") -> None:
-        row = EventRow(GROUP, user, session, item, "click", None, time, f"{file}-{len(self.files)}")
+    def write(
+        self, file: str, user: str | None, item: str | None, time: int = 0, session: str = "s", **more: Any
+    ) -> None:
+        row = EventRow(GROUP, user, session, item, "click", None, time, f"{file}-{len(self.files)}", **more)
         self.files.setdefault(file, []).append(row)
         self.has_changed = True
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nextpick.models.rows import read_only
 from nextpick.models.topk import top_k
 from nextpick.serving import explore
 from nextpick.testing.worlds import made_data
@@ -15,13 +16,17 @@ N_ITEMS = 300
 
 
 def explored(
-    seed: int, k: int = 25, weight: float = 0.5, young: np.ndarray | None = None
+    seed: int,
+    k: int = 25,
+    weight: float = 0.5,
+    young: np.ndarray | None = None,
+    chance: np.ndarray = explore.ALWAYS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rows and flags for scores that fall by the row."""
     scores = (1.0 / (1 + np.arange(N_ITEMS))).astype(np.float32)
     scores /= scores.sum()
     young = np.arange(100, 200, dtype=np.int32) if young is None else young
-    return explore.explore(top_k(scores, k), young, scores[young], weight, np.uint64(seed))
+    return explore.explore(top_k(scores, k), young, scores[young], chance, weight, np.uint64(seed))
 
 
 @settings(max_examples=200, deadline=None)
@@ -51,6 +56,19 @@ def test_a_place_is_explored_with_half_the_weight_and_the_first_never() -> None:
     flags = np.array([explored(seed, weight=0.4)[1] for seed in range(2000)])
     assert flags[:, 0].sum() == 0
     assert flags[:, 1:].mean() == pytest.approx(0.2, abs=0.01)
+
+
+def test_an_item_is_entered_with_its_chance_and_the_list_goes_on_otherwise() -> None:
+    young = np.array([100, 200], np.int32)
+    chance = read_only(np.array([1.0, 0.25], np.float32))
+    often, seldom = Counter(), Counter()
+    for seed in range(4000):
+        for counted, chances in ((often, explore.ALWAYS), (seldom, chance)):
+            rows, flags = explored(seed, k=2, young=young, chance=chances)
+            assert len(set(rows.tolist())) == 2
+            counted.update(rows[flags].tolist())
+    assert seldom[100] == often[100]
+    assert seldom[200] == pytest.approx(often[200] / 4, rel=0.2)
 
 
 def test_young_items_are_drawn_in_proportion_to_their_scores() -> None:

@@ -12,6 +12,7 @@ from nextpick.names import campaign_id, parse_arn, request_id
 from nextpick.serving import actions, metadata, recommend
 from nextpick.serving.exclusions import exclusion_of
 from nextpick.serving.filtering import Asked, FilterView
+from nextpick.serving.impressions import SHOWN
 from nextpick.serving.recommend import (
     DEFAULT_RESULTS,
     MOST_RESULTS,
@@ -89,7 +90,7 @@ def _recommendations(
         new = serving.newcomers.of(version, serving.find_group(campaign.group))
         wish = wish._replace(new=New(new, None) if new is not None else None)
     items = recommend.recommend(asker, campaign, version, wish)
-    return _encode({"itemList": items, "recommendationId": _recommendation_id(campaign)})
+    return _encode({"itemList": items, "recommendationId": _recommendation_id(asker, campaign, items)})
 
 
 def _recommendations_by_rules(
@@ -111,7 +112,7 @@ def _recommendations_by_rules(
         wish = wish._replace(new=New(new, among))
     items = recommend.recommend(asker, campaign, version, wish)
     rules.add_metadata(version, items)
-    return _encode({"itemList": items, "recommendationId": _recommendation_id(campaign)})
+    return _encode({"itemList": items, "recommendationId": _recommendation_id(asker, campaign, items)})
 
 
 def _get_personalized_ranking(
@@ -137,7 +138,9 @@ def _ranking(
     items = recommend.rank(
         asker, campaign, version, request.userId, request.inputList, context=request.context
     )
-    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
+    return _encode(
+        {"personalizedRanking": items, "recommendationId": _recommendation_id(asker, campaign, items)}
+    )
 
 
 def _ranking_by_rules(
@@ -148,7 +151,9 @@ def _ranking_by_rules(
         asker, campaign, version, request.userId, request.inputList, allowed, request.context
     )
     rules.add_metadata(version, items)
-    return _encode({"personalizedRanking": items, "recommendationId": _recommendation_id(campaign)})
+    return _encode(
+        {"personalizedRanking": items, "recommendationId": _recommendation_id(asker, campaign, items)}
+    )
 
 
 def _get_action_recommendations(
@@ -172,7 +177,7 @@ def _actions(
     stream = rules.group.datasets.get("ACTION_INTERACTIONS", "")
     k = request.numResults or actions.DEFAULT_RESULTS
     found = actions.recommend_actions(asker, campaign, version, stream, user, k, allowed)
-    return _encode({"actionList": found, "recommendationId": _recommendation_id(campaign)})
+    return _encode({"actionList": found, "recommendationId": _new_id(campaign)})
 
 
 class Rules(NamedTuple):
@@ -308,5 +313,13 @@ def _columns(campaign: CampaignView, request: Any, results: int) -> tuple[str, .
     return metadata.columns_asked(campaign, request.metadataColumns, results)
 
 
-def _recommendation_id(campaign: CampaignView) -> str:
+def _recommendation_id(asker: Asker, campaign: CampaignView, items: list[PredictedItem]) -> str:
+    """Return a new id, by which an event may say what was shown."""
+    made = _new_id(campaign)
+    if asker.tails.answers is not None:
+        asker.tails.answers.put(made, [item.itemId for item in items[:SHOWN]])
+    return made
+
+
+def _new_id(campaign: CampaignView) -> str:
     return f"RID-{request_id()[11:]}-CID-{campaign_id(campaign.arn)}"

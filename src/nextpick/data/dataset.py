@@ -117,6 +117,13 @@ class Terms(NamedTuple):
     n_terms: int
 
 
+class Impressions(NamedTuple):
+    """How often each item was shown in the list of an interaction, and taken from it: float32 [n_items]."""
+
+    shown: np.ndarray
+    taken: np.ndarray
+
+
 class Data(NamedTuple):
     """What recipes are fitted on. ``latest``: time of the newest interaction, 0 without any.
 
@@ -124,7 +131,7 @@ class Data(NamedTuple):
     users.ids those of the interactions, then those only in the Users dataset,
     both in the order of their hash.
     reward [n_items] float32: what an item is worth, None where nothing but relevance counts; strength: how much
-    that shall move answers. terms: None unless the recipe reads texts.
+    that shall move answers. terms: None unless the recipe reads texts. impressions: None where there are none.
     """
 
     interactions: Interactions
@@ -134,6 +141,7 @@ class Data(NamedTuple):
     reward: np.ndarray | None = None
     strength: float = 0.0
     terms: Terms | None = None
+    impressions: Impressions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +176,19 @@ def open_snapshot(directory: Path) -> Data:
         items = _entities(directory / "items", manifest["columns"]["items"])
         users = _entities(directory / "users", manifest["columns"]["users"])
         terms = _terms(directory / "items", manifest["n_terms"]) if "n_terms" in manifest else None
+        impressions = _impressions(directory / "items") if manifest.get("impressions") else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataFailure(f"The snapshot {directory} cannot be read: {error}.") from None
-    return Data(interactions, items, users, manifest["latest"], terms=terms)
+    return Data(interactions, items, users, manifest["latest"], terms=terms, impressions=impressions)
 
 
 def context_path(snapshot: Path, at: int) -> Path:
     """Return where a snapshot's contextual column lies."""
     return snapshot / "interactions" / f"context{at}.npy"
+
+
+def _impressions(directory: Path) -> Impressions:
+    return Impressions(*(map_array(directory / f"{name}.npy") for name in Impressions._fields))
 
 
 def _terms(directory: Path, n_terms: int) -> Terms:

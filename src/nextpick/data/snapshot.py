@@ -6,7 +6,7 @@ The same input gives the same bytes.
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,14 @@ from nextpick.data.contexts import ContextWriter
 from nextpick.data.dataset import FORMAT, MANIFEST, Source
 from nextpick.data.failure import DataFailure
 from nextpick.data.growing import Growing, remap
+from nextpick.data.impressions import FIELD as IMPRESSION
+from nextpick.data.impressions import ImpressionCounter
 from nextpick.data.objective import EventRule
 from nextpick.data.order import by_time, key_ranks, repeats
 from nextpick.data.part import BUCKET_BITS, Part
 from nextpick.data.run import Run
 from nextpick.data.spill import codes_of, compact, one_chunk, text_buffers
-from nextpick.data.streamed import COLUMNS, Streamed, sent
+from nextpick.data.streamed import COLUMNS, Streamed, listed, sent
 from nextpick.data.vocabulary import Vocabulary
 from nextpick.durable import sync_tree
 
@@ -52,13 +54,15 @@ def build_snapshot(
     about_actions: bool = False,
     with_terms: bool = False,
     with_contexts: bool = False,
+    with_impressions: bool = False,
 ) -> None:
     """Merge parts and events into the new directory ``out``: on disk when this returns.
 
     rules: only events that one of these allows;  excluded_columns: by dataset type, metadata columns to leave out;
     about_actions: ``items`` is one of actions, ``interactions`` of those with actions;  with_terms: also count the
-    words of the items' texts;  with_contexts: also write the interactions' contextual columns. Equal events of two
-    imports, or of an import and the stream, count once. Raises DataFailure when a part cannot be read, Stopped when
+    words of the items' texts;  with_contexts: also write the interactions' contextual columns;  with_impressions:
+    also count what was shown. Equal events of two imports, or of an import and the stream, count once. Raises
+    DataFailure when a part cannot be read, Stopped when
     ``run`` says so; nothing is left under ``out`` then.
     """
     excluded = {kind.upper(): set(names) for kind, names in (excluded_columns or {}).items()}
@@ -69,8 +73,12 @@ def build_snapshot(
         names = {"ITEM_ID": "ACTION_ID"} if about_actions else {}
         kind = kinds.INTERACTIONS
         extra = contexts.fields(interactions, kind, excluded.get("INTERACTIONS", ())) if with_contexts else []
-        merge = _Merge(out / "interactions", rules, extra)
+        shows = with_impressions and any(
+            field.name == IMPRESSION.name for field in interactions.schema.fields
+        )
+        merge = _Merge(out / "interactions", rules, extra, shows=shows)
         read = partial(sent, interactions.schema, kind) if extra else None
+        read = partial(_with_list, read) if shows else read
         streamed = Streamed(events, merge.columns, read)
         merge.run([Part(directory, names) for directory in interactions.parts], streamed, run)
         run.progress(0.8, "indexing items and users")
@@ -83,7 +91,11 @@ def build_snapshot(
             "users": _write_users(out / "users", merge, user_records),
         }
         event_types, described = merge.finish()
-        found = _write_terms(out / "items", items, ids) if with_terms and items is not None else {}
+        found: dict[str, Any] = {}
+        if with_terms and items is not None:
+            found = _write_terms(out / "items", items, ids)
+        if merge.impressions is not None:
+            found["impressions"] = merge.impressions.save(out / "items", ids)
         run.check()
         manifest = {
             "format": FORMAT,
@@ -104,9 +116,17 @@ def build_snapshot(
 class _Merge:
     """Writes the interactions, range by range of their users, and collects the ids met."""
 
-    def __init__(self, directory: Path, rules: Sequence[EventRule], extra: Sequence[pa.Field] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        rules: Sequence[EventRule],
+        extra: Sequence[pa.Field] = (),
+        *,
+        shows: bool = False,
+    ) -> None:
         self._directory, self._rules = directory, rules
-        self.columns = pa.schema([*COLUMNS, *extra])
+        self.columns = pa.schema([*COLUMNS, *extra, *([IMPRESSION] if shows else [])])
+        self.impressions = ImpressionCounter() if shows else None
         self._item = Growing(directory / "item.npy", np.dtype(np.int32))
         self._time = Growing(directory / "time.npy", np.dtype(np.int64))
         self._type = Growing(directory / "event_type.npy", np.dtype(np.int16))
@@ -223,6 +243,8 @@ class _Merge:
         self._value.append(values)
         for at, context in enumerate(self._contexts, len(COLUMNS)):
             context.append(table.column(at).chunk(0))
+        if self.impressions is not None:
+            self.impressions.append(local, table.column(IMPRESSION.name).chunk(0))
 
     def _number_items(self, ids: pa.StringArray) -> np.ndarray:
         """Return the provisional number of each id, giving new ones the next."""
@@ -233,6 +255,10 @@ class _Merge:
             self.oldest = np.append(self.oldest, np.full(len(new), _NEVER))
             numbers = pc.index_in(ids, value_set=self.items)
         return numbers.to_numpy()
+
+
+def _with_list(read: Callable[["EventRow"], dict[str, Any]] | None, event: "EventRow") -> dict[str, Any]:
+    return {**(read(event) if read else {}), IMPRESSION.name: listed(event)}
 
 
 def _records(source: Source | None, kind: kinds.Kind, excluded: Mapping[str, set[str]]) -> pa.Table:

@@ -131,12 +131,17 @@ def sent(schema: Schema, kind: Kind, event: "EventRow") -> dict[str, Any]:
     return read_known(schema, kind, json.loads(event.properties)) if event.properties else {}
 
 
+def listed(event: "EventRow") -> str | None:
+    """Return the list that an event was sent with, as a part has it."""
+    return "|".join(event.impression) if event.impression else None
+
+
 def _cells(schema: Schema, kind: Kind, event: "EventRow") -> dict[str, Any]:
     return {
         **sent(schema, kind, event),
         **_used(event),
         "ACTION_ID": event.item,
-        "IMPRESSION": "|".join(event.impression) if event.impression else None,
+        "IMPRESSION": listed(event),
         "RECOMMENDATION_ID": event.recommendation_id,
         "EVENT_ATTRIBUTION_SOURCE": event.source,
     }

@@ -102,6 +102,7 @@ def train(
         about_actions=about_actions,
         with_terms=info is not None and info.reads_texts,
         with_contexts=info is None or info.reads_context,
+        with_impressions=not about_actions and (info is None or info.explores),
     )
     artifact.seal(out / "snapshot", {})
     data = prepared(out / "snapshot", config, event_type)

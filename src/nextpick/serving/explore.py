@@ -4,7 +4,8 @@ The draw depends on the version, the user and the hour, so an answer can be repe
 first an explored item enters with a probability of half the exploration weight; which one is drawn in
 proportion to its own score. Scores belong to places: the list's n-th score is the n-th best of the catalogue,
 so that a list stays in falling order, fewer results are a prefix of more, and the scores of the whole catalogue
-sum to 1 whatever is explored. Source for weight and cut-off: developer guide, "User-Personalization recipe".
+sum to 1 whatever is explored. What was often shown and not taken is left to the list more often
+(``impressions.py``). Source for weight and cut-off: developer guide, "User-Personalization recipe".
 """
 
 from hashlib import blake2b
@@ -14,10 +15,12 @@ import numpy as np
 
 from nextpick.data.dataset import Data
 from nextpick.models.rows import read_only
+from nextpick.serving.impressions import Chances
 
 DEFAULT_WEIGHT, DEFAULT_CUT_OFF_DAYS = 0.3, 30.0
 _DAY_S = 86400.0
 _MOST = 1000  # young items considered, the youngest first
+ALWAYS = read_only(np.zeros(0, np.float32))
 _TRIES = 8  # draws for a position before it is left to the list
 
 
@@ -26,6 +29,7 @@ class Young:
     more interactions than the mean item."""
 
     def __init__(self, data: Data, item_count: np.ndarray) -> None:
+        self.chances = Chances(data.items.ids, data.impressions)
         self._age = data.latest - np.asarray(data.items.created)
         self._rare = item_count <= item_count.mean() if len(item_count) else np.zeros(0, bool)
         self._by_cut_off: dict[float, np.ndarray] = {}
@@ -47,10 +51,11 @@ def seed(version: str, user: str, now: float) -> np.uint64:
 
 
 @numba.njit(cache=True)
-def explore(ranked, young, worth, weight, seed):
+def explore(ranked, young, worth, chance, weight, seed):
     """Return the list with young items entered: rows [k] int32, and which were explored [k] bool.
 
-    ranked [k] int32, the best rows in order; young [m] int32, and their scores, worth [m] float32; seed uint64.
+    ranked [k] int32, the best rows in order; young [m] int32, their scores, worth [m] float32, and with which
+    chance one that is drawn is entered, [m] float32, empty: always; seed uint64.
     """
     k = len(ranked)
     rows, explored = np.empty(k, np.int32), np.zeros(k, np.bool_)
@@ -64,10 +69,12 @@ def explore(ranked, young, worth, weight, seed):
         if position > 0 and _uniform(seed, position) < weight / 2:
             for attempt in range(_TRIES):
                 u = _uniform(seed, (position + 1) * 1_000_000 + attempt)
-                drawn = young[min(np.searchsorted(sums, u * total), len(young) - 1)]
-                if not _contains(rows[:position], drawn):
-                    rows[position], explored[position] = drawn, True
-                    break
+                at = min(np.searchsorted(sums, u * total), len(young) - 1)
+                if _contains(rows[:position], young[at]):
+                    continue
+                if not len(chance) or _uniform(seed, (position + 1) * 1_000_000 + _TRIES) < chance[at]:
+                    rows[position], explored[position] = young[at], True
+                break
         if not explored[position]:
             while _contains(rows[:position], ranked[next_ranked]):
                 next_ranked += 1

@@ -6,6 +6,7 @@ Events by user, records that were put by dataset.
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
+from nextpick.serving.impressions import Answers, Lists, Shown
 from nextpick.store.log import EventRow
 
 Positions = dict[str, int]
@@ -49,8 +50,9 @@ class Tails:
     A session's events without a user, earlier and later, are the user's as soon as an event of that session names one.
     """
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, answers: Answers | None = None) -> None:
+        self._reader, self.answers = reader, answers
+        self._lists: dict[str, Lists] = {}
         self._held: dict[str, Positions] = {}
         self._floor: Positions | None = None
         self._since: Positions = {}
@@ -108,6 +110,10 @@ class Tails:
             if of == group:
                 yield from ((user, e) for e in events if e.seq > positions.get(e.file, 0))
 
+    def lists(self, group: str) -> Lists | None:
+        """Return what the events of a group that are in memory were chosen from, None where there is nothing."""
+        return self._lists.get(group)
+
     def n_items(self, group: str) -> int:
         """Return how many items the events of a group in memory are of; it grows with each new one."""
         if self._reader.changed():
@@ -132,14 +138,17 @@ class Tails:
 
     def _restart(self, floor: Positions) -> None:
         self._floor, self._since = floor, dict(floor)
-        self._events, self._puts, self._items, self._users = {}, {}, {}, {}
+        self._forget()
         self._reader.rewind()
         self._read()
+
+    def _forget(self) -> None:
+        self._events, self._puts, self._items, self._users, self._lists = {}, {}, {}, {}, {}
 
     def _read(self) -> None:
         if self._reader.removed():  # so that what is in memory goes as well
             self._since = dict(self._floor or {})
-            self._events, self._puts, self._items, self._users = {}, {}, {}, {}
+            self._forget()
             self._reader.rewind()
         for file, seq, row in self._reader.poll(self._since):
             self._since[file] = seq
@@ -148,6 +157,9 @@ class Tails:
                 self._puts.setdefault(row.group, []).append(put)
                 self._n_puts[row.group] = self._n_puts.get(row.group, 0) + 1
                 continue
+            if shown := row.impression or self._answered(row.recommendation_id):
+                lists = self._lists.setdefault(row.group, Lists())
+                lists.add(Shown(file, seq, shown, row.item))
             session = (row.group, row.session)
             if row.user is not None:
                 self._users[session] = row.user
@@ -158,6 +170,11 @@ class Tails:
                 self._events.setdefault(key, []).append(Event(file, seq, row.time, row.item, row.event_type))
                 met = self._items.setdefault(row.group, {})
                 met[row.item] = (met[row.item][0] if row.item in met else row.time, file, seq)
+
+    def _answered(self, recommendation_id: str | None) -> tuple[str, ...]:
+        if recommendation_id is None or self.answers is None:
+            return ()
+        return self.answers.get(recommendation_id)
 
     def _take_over(self, group: str, session: str, user: str) -> None:
         if session != user:

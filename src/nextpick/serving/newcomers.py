@@ -86,6 +86,6 @@ class Newcomers:
         self._made += 1
         ids = Vocabulary.build(sorted(created))
         times = np.array([created[ids.id(row)] for row in range(len(ids))], np.int64)
-        data = version.data._replace(items=Entities(ids, (), times))
+        data = version.data._replace(items=Entities(ids, (), times), impressions=None)
         young = Young(data, np.zeros(len(ids), np.int64))
         return version._replace(name=f"{version.name} {self._made}", state={}, data=data, young=young)

@@ -200,11 +200,11 @@ def _best(
     if version.info.explores_by_itself:
         weight, config = explore.DEFAULT_WEIGHT, {}
     cut_off = float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS))
-    young, worth = _candidates(version, scores, wish, cut_off)
+    young, worth, chance = _candidates(asker, campaign, version, scores, wish, cut_off)
     if weight == 0.0 or len(young) == 0:
         return _items(version, ranked, scores, ranked)
     seed = explore.seed(version.name, wish.user or "", asker.now)
-    rows, explored = explore.explore(ranked, young, worth, weight, seed)
+    rows, explored = explore.explore(ranked, young, worth, chance, weight, seed)
     items = _items(version, rows, scores, ranked, wish.new)
     if version.info.explores_by_itself:
         for at in np.flatnonzero(explored).tolist():
@@ -213,14 +213,17 @@ def _best(
 
 
 def _candidates(
-    version: Version, scores: np.ndarray, wish: Wish, cut_off: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return what may be tried out, int32 [m], and its scores: young items, then new ones as rows beyond the version's,
-    each of which is worth as much as the mean young item."""
+    asker: Asker, campaign: CampaignView, version: Version, scores: np.ndarray, wish: Wish, cut_off: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what may be tried out, int32 [m], its scores, and its chances (see ``explore``): young items, then new
+    ones as rows beyond the version's, each of which is worth as much as the mean young item."""
+    lists = asker.tails.lists(campaign.group)
     young = version.young.rows(cut_off)
     if wish.allowed is not None:
         young = young[wish.allowed[young]]
     worth = scores[young]
+    chances = version.young.chances.of(lists, version.positions)
+    chance = explore.ALWAYS if chances is None else chances[young]
     if wish.new is not None:
         new = wish.new.version.young.rows(cut_off)
         if wish.new.allowed is not None:
@@ -228,7 +231,12 @@ def _candidates(
         mean = worth.mean() if len(worth) else scores.mean()
         young = np.concatenate((young, new + np.int32(len(scores))))
         worth = np.concatenate((worth, np.full(len(new), mean, np.float32)))
-    return read_only(young), read_only(worth)
+        of_new = wish.new.version.young.chances.of(lists, version.positions)
+        if chances is not None or of_new is not None:
+            first = np.ones(len(young) - len(new), np.float32) if chances is None else chance
+            then = np.ones(len(new), np.float32) if of_new is None else of_new[new]
+            chance = np.concatenate((first, then))
+    return read_only(young), read_only(worth), read_only(chance)
 
 
 def _promoted(

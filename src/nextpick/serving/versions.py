@@ -82,7 +82,7 @@ def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
     top_k(scores, 2, np.ones(len(scores), bool))
     rounded(scores, ranked, 7)
     one = read_only(np.zeros(1, np.int32))
-    explore.explore(ranked, one, read_only(scores[one]), 0.5, np.uint64(1))
+    explore.explore(ranked, one, read_only(scores[one]), explore.ALWAYS, 0.5, np.uint64(1))
 
 
 class Versions:
