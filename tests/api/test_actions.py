@@ -167,6 +167,54 @@ def test_actions_of_which_little_is_known_are_tried_out_with_the_score_0(world: 
     assert len(set(places)) > 1
 
 
+def test_an_action_that_was_put_is_tried_out_at_once_while_it_has_not_expired(world: Actions) -> None:
+    eager = world.deployed("eager-too", world.best, campaignConfig=_exploring("1"))
+
+    def put(kind: str, expires: int) -> None:
+        properties = json.dumps({"kind": kind, "value": 3, "expirationTimestamp": expires})
+        action = {"actionId": "brand-new", "properties": properties}
+        world.api.events.put_actions(datasetArn=world.actions, actions=[action])
+
+    def offered(**more: Any) -> list[str]:
+        request = {"campaignArn": eager, "userId": "u211", "numResults": 100, **more}
+        return [a["actionId"] for a in world.api.runtime.get_action_recommendations(**request)["actionList"]]
+
+    assert "brand-new" not in offered()
+    put("offer", NOW + 1000)
+    assert "brand-new" in offered()
+    assert "brand-new" in offered(
+        filterArn=world.filter("of-offers", 'INCLUDE ActionID WHERE Actions.KIND IN ("offer")')
+    )
+    assert "brand-new" not in offered(
+        filterArn=world.filter("of-news", 'INCLUDE ActionID WHERE Actions.KIND IN ("news")')
+    )
+    properties = json.dumps({"kind": "offer", "repeatFrequency": 7})
+    world.api.events.put_actions(
+        datasetArn=world.actions, actions=[{"actionId": "brand-new", "properties": properties}]
+    )
+    world.put("u211", "brand-new", "Viewed", int(time.time()))
+    assert "brand-new" not in offered()
+    assert "brand-new" in offered(userId="u212")
+    put("offer", int(time.time()) - 1)
+    assert "brand-new" not in offered(userId="u212")
+    assert "brand-new" not in offered()
+
+
+def test_a_date_that_was_put_counts_at_once(world: Actions) -> None:
+    properties = json.dumps({"kind": "news", "value": 1, "repeatFrequency": 30})
+    assert "often-taken" in world.ask("u216", numResults=100)
+    world.put("u216", "often-taken", "Viewed", int(time.time()))
+    assert "often-taken" in world.ask("u216", numResults=100)
+    world.api.events.put_actions(
+        datasetArn=world.actions, actions=[{"actionId": "often-taken", "properties": properties}]
+    )
+    assert "often-taken" not in world.ask("u216", numResults=100)
+    properties = json.dumps({"kind": "news", "value": 1})
+    world.api.events.put_actions(
+        datasetArn=world.actions, actions=[{"actionId": "often-taken", "properties": properties}]
+    )
+
+
 def test_metrics_say_how_well_taking_is_foreseen(world: Actions) -> None:
     metrics = world.api.personalize.get_solution_metrics(solutionVersionArn=world.best)["metrics"]
     assert {"auc", "precision", "recall", "coverage"} < set(metrics)

@@ -176,7 +176,11 @@ def _actions(
     allowed = rules.allowed(version, rules.filter, request.filterValues, user, None)
     stream = rules.group.datasets.get("ACTION_INTERACTIONS", "")
     k = request.numResults or actions.DEFAULT_RESULTS
-    found = actions.recommend_actions(asker, campaign, version, stream, user, k, allowed)
+    later, new = rules.serving.newcomers.of(version, rules.group), None
+    if later is not None:
+        new = New(later, rules.allowed(later, rules.filter, request.filterValues, user, None))
+    record = partial(rules.serving.filtering.record, version, rules.group, "ACTIONS")
+    found = actions.recommend_actions(asker, campaign, version, stream, user, k, allowed, new, record)
     return _encode({"actionList": found, "recommendationId": _new_id(campaign)})
 
 

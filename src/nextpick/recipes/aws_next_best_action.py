@@ -39,8 +39,7 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return the weights of ``propensity``, ``cats`` of the users, and of each action ``is_known``, ``value``,
-    ``expires`` (seconds since 1970), ``repeat_days`` (NaN none)."""
+    """Return the weights of ``propensity``, ``cats`` of the users, and of each action ``is_known`` and ``value``."""
     run.checkpoint(0.0, "learning what is taken")
     interactions, n = data.interactions, len(data.items.ids)
     half_life = _HALF_LIFE_PERIODS * float(params.action_optimization_period) * _DAY_S
@@ -61,8 +60,6 @@ def fit(data: Data, params: Params, run: Run) -> State:
         "cats": cats,
         "is_known": (taken >= _ENOUGH) & (refused >= _ENOUGH),
         "value": np.nan_to_num(_numbers(data, "VALUE")),
-        "expires": np.fmin(_numbers(data, "EXPIRATION_TIMESTAMP"), _numbers(data, "ACTION_EXPIRATION_TIMESTAMP")),
-        "repeat_days": _numbers(data, "REPEAT_FREQUENCY"),
         "item_count": popularity.counts(interactions.item, n),
     }  # fmt: skip
 

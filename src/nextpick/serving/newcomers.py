@@ -1,8 +1,8 @@
-"""Items that came after a version's training: candidates of exploration from the next request on.
+"""Items, or actions, that came after a version's training: candidates of exploration from the next request on.
 
-They come with an import, with PutItems, or in a streamed event. Such items are a version of their own, whose
-vocabulary they are, so that filters, cut-offs and metadata treat them as all others. Source: developer guide,
-"User-Personalization recipe", automatic updates: here there is nothing to wait for.
+They come with an import, with PutItems or PutActions, or, items only, in a streamed event. They are a version of
+their own, whose vocabulary they are, so that filters, cut-offs and metadata treat them as all others. Source: developer
+guide, "User-Personalization recipe", automatic updates: here there is nothing to wait for.
 """
 
 import json
@@ -44,13 +44,14 @@ class Newcomers:
 
     def is_ready(self, version: Version, group: Group) -> bool:
         """Tell whether the view is mapped that may hold items the version was trained without."""
-        ref = group.views.get("ITEMS")
-        return ref is None or ref.path == version.items_view or self._views.has(group, ("ITEMS",))
+        records, _ = version.info.datasets
+        ref = group.views.get(records)
+        return ref is None or ref.path == version.items_view or self._views.has(group, (records,))
 
     def of(self, version: Version, group: Group) -> Version | None:
         """Return a version of the newcomers alone, which scores nothing, or None without any; see ``is_ready``."""
-        ref = group.views.get("ITEMS")
-        dataset = group.datasets.get("ITEMS", "")
+        records, _ = version.info.datasets
+        ref, dataset = group.views.get(records), group.datasets.get(records, "")
         known = _Known(ref.path if ref else "", self._tails.n_puts(dataset), self._tails.n_items(group.arn))
         kept = self._found.get(version.name)
         if kept is None or kept[0] != known:
@@ -63,13 +64,11 @@ class Newcomers:
 
     def _find(self, version: Version, group: Group) -> Version | None:
         known = version.data.items.ids
-        created = {
-            id: time
-            for id, time in self._tails.items(group.arn, version.positions).items()
-            if known.row(id) < 0
-        }
-        ref = group.views.get("ITEMS")
-        view = self._views.records(group, "ITEMS") if ref and ref.path != version.items_view else None
+        records, events = version.info.datasets
+        met = self._tails.items(group.arn, version.positions) if events == "INTERACTIONS" else {}
+        created = {id: time for id, time in met.items() if known.row(id) < 0}
+        ref = group.views.get(records)
+        view = self._views.records(group, records) if ref and ref.path != version.items_view else None
         if view is not None:
             new = np.flatnonzero(view.ids.rows_in(known) < 0)
             column = view.columns.get(CREATED)
@@ -78,7 +77,7 @@ class Newcomers:
             )
             for id, time in zip(view.ids.ids(new), times, strict=True):
                 created[id] = _UNDATED if time is None or time != time else int(time)
-        for put in self._tails.puts(group.datasets.get("ITEMS", ""), version.positions):
+        for put in self._tails.puts(group.datasets.get(records, ""), version.positions):
             if known.row(put.id) < 0:
                 created[put.id] = int(json.loads(put.record).get(CREATED, _UNDATED))
         if not created:
