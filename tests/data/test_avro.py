@@ -38,7 +38,9 @@ def test_the_schema_of_the_guide_is_read():
     assert schema.field("NONE") is None
 
 
-@pytest.mark.parametrize("more", [{}, {"version": 1}, {"version": "1.0"}, {"namespace": "x.y"}])
+@pytest.mark.parametrize(
+    "more", [{}, {"version": 1}, {"version": "1.0"}, {"version": "1.1"}, {"namespace": "x.y"}]
+)
 def test_version_is_a_string_a_number_or_absent(more):
     parse_schema(text(**more))
 
@@ -86,6 +88,8 @@ def test_another_record_name_is_checked_only_with_its_dataset():
         ('{"type": "enum"}', "not an Avro record"),
         (text(version="2.0"), "version"),
         (text(version=True), "version"),
+        (text(version=["1.0"]), "version"),
+        (text(version="1.1-beta"), "version"),
         (text("1x"), "name"),
         (text(fields=[]), "fields"),
         (text(fields=[*BASE, {"type": "string"}]), "name"),

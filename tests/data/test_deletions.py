@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,3 +134,23 @@ def test_input_that_is_no_list_of_users_fails_and_deletes_nothing(api: Api) -> N
     listed = api.personalize.list_data_deletion_jobs(datasetGroupArn=world.group)["dataDeletionJobs"]
     assert [job["jobName"] for job in listed] == ["empty", "forget"], "the newest first"
     assert world.recommend(world.campaign, userId="u1")["itemList"]
+
+
+def test_the_events_of_a_groups_tracker_are_deleted_as_its_event_interactions(api: Api) -> None:
+    world = World(api)
+    event = {"eventType": "rent", "sentAt": 1_800_000_000, "itemId": "i9"}
+    api.events.put_events(trackingId=world.tracker, sessionId="s", userId=GONE, eventList=[event])
+    rented = 'INCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("rent")'
+    assert world.items_of(rented, user=GONE) == {9}
+    events = world.dataset.replace("/INTERACTIONS", "/EVENT_INTERACTIONS")
+    with pytest.raises(ClientError, match="is in use by"):
+        api.personalize.delete_dataset(datasetArn=events)
+    (tracker,) = api.personalize.list_event_trackers(datasetGroupArn=world.group)["eventTrackers"]
+    api.personalize.delete_event_tracker(eventTrackerArn=tracker["eventTrackerArn"])
+    assert world.items_of(rented, user=GONE) == {9}, "events outlive their tracker"
+    api.personalize.delete_dataset(datasetArn=events)
+    while {job["state"] for job in api.nextpick.list_jobs(resourceArn=world.dataset)["jobs"]} != {"DONE"}:
+        time.sleep(0.05)
+    assert world.items_of(rented, user=GONE) == set()
+    with pytest.raises(ClientError, match="EVENT_INTERACTIONS does not exist"):
+        api.personalize.delete_dataset(datasetArn=events)

@@ -1,16 +1,18 @@
-"""CreateDataset and UpdateDataset."""
+"""CreateDataset, UpdateDataset and DeleteDataset."""
 
 import uuid
 
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
 from nextpick.data.avro import check_schema, parse_schema
-from nextpick.errors import InvalidInput, ResourceAlreadyExists
+from nextpick.errors import InvalidInput, ResourceAlreadyExists, ResourceInUse, ResourceNotFound
 from nextpick.names import tracking_id
-from nextpick.resources import datasets, lifecycle
-from nextpick.resources.kinds import DATASET, DATASET_GROUP, SCHEMA
+from nextpick.resources import datasets, lifecycle, rules
+from nextpick.resources.kinds import DATASET, DATASET_GROUP, EVENT_TRACKER, SCHEMA
+from nextpick.store import erase
 from nextpick.store import log as event_log
 
 _TYPES = ("INTERACTIONS", "ITEMS", "USERS", "ACTIONS", "ACTION_INTERACTIONS")
+_EVENTS = "/EVENT_INTERACTIONS"  # the dataset that a tracker brought along in the service's first years
 
 
 @operation("CreateDataset")
@@ -68,3 +70,33 @@ def update_dataset(ctx: Context, request: Request) -> Answer:
         check_schema(new_schema, dataset.body["datasetType"], new.body.get("domain"))
         datasets.update_schema(tx, dataset, new.arn, parse_schema(old.body["schema"]), new_schema, ctx.now())
     return {"datasetArn": dataset.arn}
+
+
+@operation("DeleteDataset")
+def delete_dataset(ctx: Context, request: Request) -> Answer:
+    arn: str = request["datasetArn"]
+    if arn.endswith(_EVENTS):
+        _delete_events(ctx, arn)
+        return
+    with ctx.records.write() as tx:
+        rules.delete(tx, lifecycle.get(tx, DATASET, arn, **ctx.owner), ctx.now())
+
+
+def _delete_events(ctx: Context, arn: str) -> None:
+    """Delete what a group's event trackers recorded and no dataset has taken in yet."""
+    group_arn = arn.removesuffix(_EVENTS).replace(":dataset/", ":dataset-group/", 1)
+    with ctx.records.read() as tx:
+        group = lifecycle.get(tx, DATASET_GROUP, group_arn, **ctx.owner)
+        trackers = tx.find(EVENT_TRACKER.arn_kind, parent=group.arn)
+    if trackers:
+        raise ResourceInUse(f"{arn} is in use by {trackers[0].arn}.")
+    if not group.internal.get("tracked"):
+        raise ResourceNotFound(f"Resource Arn {arn} does not exist.")
+    erase.remove_group(ctx.settings.home / "log", group.arn)
+    with ctx.records.write() as tx:
+        group = lifecycle.get(tx, DATASET_GROUP, group_arn, **ctx.owner)
+        group.internal = {key: value for key, value in group.internal.items() if key != "tracked"}
+        tx.save(group)
+        for dataset in tx.find(DATASET.arn_kind, parent=group.arn):
+            if dataset.body["datasetType"] == "INTERACTIONS" and "view" in dataset.internal:
+                lifecycle.queue_job(tx, "view", dataset, ctx.now())  # the one that is there shows the events

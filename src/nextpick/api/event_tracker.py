@@ -27,4 +27,6 @@ def create_event_tracker(ctx: Context, request: Request) -> Answer:
             now=ctx.now(),
             internal={"tags": tags_of(request)},
         )
+        group.internal = {**group.internal, "tracked": True}
+        tx.save(group)
     return {"eventTrackerArn": tracker.arn, "trackingId": body["trackingId"]}

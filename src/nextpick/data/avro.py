@@ -16,7 +16,7 @@ from nextpick.errors import InvalidInput
 TYPES = ("string", "boolean", "int", "long", "float", "double")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_VERSIONS = (None, "1.0", "1", 1, 1.0)
+_VERSION = re.compile(r"1(\.[0-9]+)?")  # programs count up the digit behind the point when they add a column
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +83,10 @@ def _record(text: str) -> Schema:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidInput(f'The schema needs a "name" of letters, digits and underscores, not {name!r}.')
     version = record.get("version")
-    if isinstance(version, bool | list | dict) or version not in _VERSIONS:
-        raise InvalidInput(f'The schema\'s "version" is {version!r}; only "1.0" is known.')
+    if version is not None and not _VERSION.fullmatch(str(version)):
+        raise InvalidInput(
+            f'The schema\'s "version" is {version!r}; only "1.0" and what follows it are known.'
+        )
     fields = record.get("fields")
     if not isinstance(fields, list) or not fields:
         raise InvalidInput('The schema needs "fields": a list of at least one field.')

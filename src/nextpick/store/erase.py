@@ -1,4 +1,4 @@
-"""Rows of users taken out of the event log: overwritten in the files and in what SQLite writes ahead.
+"""Rows of users, or of a dataset group, taken out of the event log: overwritten, in what SQLite writes ahead too.
 
 Readers are told, so that what they hold in memory goes too.
 """
@@ -38,6 +38,11 @@ def remove_ids(directory: Path, dataset: str, ids: Sequence[str]) -> int:
     """Remove the records put into a dataset under some ids; returns how many, raises as ``remove_users``."""
     where = "dataset_group = ? AND event_type = '' AND item IN (SELECT id FROM gone)"
     return _remove(directory, ids, set(), where, dataset)
+
+
+def remove_group(directory: Path, group: str) -> int:
+    """Remove all events of a dataset group; returns how many, raises as ``remove_users``."""
+    return _remove(directory, (), set(), "dataset_group = ? AND event_type != ''", group)
 
 
 def count_users(directory: Path, group: str, users: Sequence[str]) -> int:
