@@ -28,8 +28,12 @@ def add(
     webhook: Annotated[str | None, typer.Option(help="URL that gets a signed POST.")] = None,
     email: Annotated[list[str] | None, typer.Option(help="Address; may be given several times.")] = None,
     command: Annotated[str | None, typer.Option(help="Command that gets JSON on its standard input.")] = None,
-    on: Annotated[list[str] | None, typer.Option(help="KIND:STATUS with *, as 'Campaign:*' or '*:*FAILED'.")] = None,
-    secret: Annotated[str | None, typer.Option(help="What a webhook is signed with; made when not given.")] = None,
+    on: Annotated[
+        list[str] | None, typer.Option(help="KIND:STATUS with *, as 'Campaign:*' or '*:*FAILED'.")
+    ] = None,
+    secret: Annotated[
+        str | None, typer.Option(help="What a webhook is signed with; made when not given.")
+    ] = None,
     subject: Annotated[str | None, typer.Option(help="Template of a mail's subject.")] = None,
     body: Annotated[Path | None, typer.Option(help="File with the template of a mail's text.")] = None,
     home: Home = None,
@@ -79,8 +83,8 @@ def remove(name: Name, home: Home = None) -> None:
         _fail(f"there is no subscription {name}")
 
 
-@app.command()
-def test(name: Name, home: Home = None) -> None:
+@app.command("test")
+def try_(name: Name, home: Home = None) -> None:
     """Deliver a made state change now, and say whether it was taken."""
     from nextpick.notify import subscriptions
     from nextpick.notify.channels import Undelivered, deliver
@@ -89,7 +93,13 @@ def test(name: Name, home: Home = None) -> None:
         found = next((s for s in subscriptions.listed(tx) if s.name == name), None)
     if found is None:
         _fail(f"there is no subscription {name}")
-    event = {"id": uuid.uuid4().hex, "time": time.time(), "kind": "Campaign", "arn": "arn:test", "status": "TEST"}
+    event = {
+        "id": uuid.uuid4().hex,
+        "time": time.time(),
+        "kind": "Campaign",
+        "arn": "arn:test",
+        "status": "TEST",
+    }
     try:
         deliver(found, event, Settings.load(home=home), time.time())
     except Undelivered as error:

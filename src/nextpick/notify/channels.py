@@ -1,8 +1,8 @@
 """How a state change is told: a signed POST, a mail, a command.
 
 A webhook's body is JSON; ``X-Nextpick-Signature: t=SECONDS,v1=HEX`` signs ``SECONDS.BODY`` with HMAC-SHA256 under the
-subscription's secret, and ``X-Nextpick-Id`` is the same when a delivery is made again. A command gets the same JSON on its
-standard input.
+subscription's secret, and ``X-Nextpick-Id`` is the same when a delivery is made again. A command gets the same JSON on
+its standard input.
 """
 
 import hashlib
@@ -48,14 +48,20 @@ def deliver(subscription: Subscription, event: dict[str, Any], settings: Setting
 
 def as_json(event: dict[str, Any]) -> dict[str, Any]:
     """Return a state change as webhooks and commands get it, named as the events of AWS are."""
-    detail = {"Arn": event["arn"], "Status": event["status"], "Name": event.get("name"), "Duration": event.get("seconds")}
+    told = {
+        "Arn": "arn",
+        "Status": "status",
+        "Name": "name",
+        "Duration": "seconds",
+        "FailureReason": "reason",
+    }
     return {
         "id": event["id"],
         "source": "nextpick",
         "detail-type": f"Personalize {event['kind']} State Change",
         "time": _iso(event["time"]),
         "resources": [event["arn"]],
-        "detail": {**detail, "FailureReason": event.get("reason")},
+        "detail": {name: event.get(member) for name, member in told.items()},
     }
 
 
@@ -85,7 +91,7 @@ def _post(subscription: Subscription, event: dict[str, Any], now: float) -> None
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """A redirect would be followed with GET, and without what was to be told."""
 
-    def redirect_request(self, *_: Any) -> None:
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> None:
         return None
 
 
@@ -115,9 +121,8 @@ def _mail(subscription: Subscription, event: dict[str, Any], settings: Settings)
 
 
 def _run(command: list[str], event: dict[str, Any]) -> None:
-    done = subprocess.run(
-        command, input=json.dumps(as_json(event)).encode(), capture_output=True, timeout=_COMMAND_TIMEOUT_S
-    )
+    told = json.dumps(as_json(event)).encode()
+    done = subprocess.run(command, input=told, capture_output=True, timeout=_COMMAND_TIMEOUT_S, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-500:]
         raise Undelivered(f"the command ended with {done.returncode}: {said}")

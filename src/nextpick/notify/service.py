@@ -6,12 +6,15 @@ A delivery is forgotten only after it was taken, so a kill between the two tells
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from nextpick.automation import Context
 from nextpick.notify import subscriptions
 from nextpick.notify.channels import Undelivered, deliver
 from nextpick.notify.subscriptions import Delivery
 from nextpick.store import outbox
+
+if TYPE_CHECKING:
+    from nextpick.automation import Context
 
 MARKER = "notify"  # the directory whose existence starts the service
 PAUSES_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0)  # before each further attempt
@@ -23,7 +26,7 @@ log = logging.getLogger(__name__)
 class Notifications:
     """Delivers in a thread of its own until it is stopped."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: "Context") -> None:
         self._context = context
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="notifications", daemon=True)
@@ -67,7 +70,9 @@ class Notifications:
                 subscriptions.postpone(tx, delivery, until)
             else:
                 subscriptions.give_up(tx, delivery, reason)
-                log.error("%s was not told of %s: %s", delivery.subscription.name, delivery.event["arn"], reason)
+                log.error(
+                    "%s was not told of %s: %s", delivery.subscription.name, delivery.event["arn"], reason
+                )
 
     def _loop(self) -> None:
         seen = b""
@@ -86,7 +91,7 @@ class Notifications:
             return bool(subscriptions.due(tx, self._context.clock.now(), 1))
 
 
-def start(context: Context) -> Notifications:
+def start(context: "Context") -> Notifications:
     """Start delivering."""
     service = Notifications(context)
     service.start()

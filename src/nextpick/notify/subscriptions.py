@@ -10,7 +10,15 @@ from nextpick.store.records import Transaction
 
 _SUBSCRIPTIONS, _DELIVERIES, _FAILED = "notify.subscription", "notify.delivery", "notify.failed"
 _MOST_FAILED = 1000
-DEFAULT_EVENTS = ("*:ACTIVE", "*:*FAILED", "*:COMPLETED", "*:SUCCEEDED", "*:TIMED_OUT", "*:ABORTED", "*:INACTIVE")
+DEFAULT_EVENTS = (
+    "*:ACTIVE",
+    "*:*FAILED",
+    "*:COMPLETED",
+    "*:SUCCEEDED",
+    "*:TIMED_OUT",
+    "*:ABORTED",
+    "*:INACTIVE",
+)
 SUBJECT = "$kind $name is $status"
 BODY = """$kind $name is $status.
 
@@ -24,15 +32,15 @@ $time
 class Subscription(msgspec.Struct):
     """One subscription: exactly one of ``webhook`` (a URL), ``email`` (addresses) and ``command`` (words).
 
-    events: patterns ``KIND:STATUS`` with ``*``, as ``Campaign:*``; a delivery is made for what matches one. secret: what
-    webhooks are signed with. subject, body: templates, with $kind, $name, $status, $reason, $arn, $time and $seconds.
+    events: patterns ``KIND:STATUS`` with ``*``, as ``Campaign:*``; a delivery is made for what matches one. secret:
+    what webhooks are signed with. subject, body: templates, with $kind, $name, $status, $reason, $arn, $time and $seconds.
     """
 
     name: str
     webhook: str | None = None
     email: list[str] | None = None
     command: list[str] | None = None
-    events: list[str] = list(DEFAULT_EVENTS)
+    events: list[str] = msgspec.field(default_factory=lambda: list(DEFAULT_EVENTS))
     secret: str | None = None
     subject: str = SUBJECT
     body: str = BODY
@@ -107,7 +115,9 @@ def postpone(tx: Transaction, delivery: Delivery, until: float) -> None:
     """Make a delivery again later; one whose subscription was removed meanwhile stays forgotten."""
     body = documents.get(tx, _DELIVERIES, delivery.key)
     if body is not None:
-        documents.put(tx, _DELIVERIES, delivery.key, {**body, "attempts": delivery.attempts + 1, "due": until})
+        documents.put(
+            tx, _DELIVERIES, delivery.key, {**body, "attempts": delivery.attempts + 1, "due": until}
+        )
 
 
 def give_up(tx: Transaction, delivery: Delivery, reason: str) -> None:

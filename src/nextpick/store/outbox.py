@@ -24,8 +24,8 @@ def listen(tx: Transaction, *, on: bool) -> None:
 
 
 def append(tx: Transaction, kind: str, arn: str, status: str, now: float, **more: Any) -> None:
-    """Keep a state change: of what kind of thing (``Campaign``), its ARN or name, its new status, and what ``more`` there
-    is to say; None is left out."""
+    """Keep a state change: of what kind of thing (``Campaign``), its ARN or name, its new status, and what ``more``
+    there is to say; None is left out."""
     if documents.get(tx, _SWITCHES, _SWITCH) is None:
         return
     told = {name: value for name, value in more.items() if value is not None}
