@@ -77,6 +77,10 @@ class Settings:
     s3_access_key_id: str = _setting("", "Access key for s3_endpoint.")
     s3_secret_access_key: str = _setting("", "Secret key for s3_endpoint.")
     s3_region: str = _setting("us-east-1", "Region for s3_endpoint.")
+    smtp_url: str = _setting(
+        "", "Mail server for notifications: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://…:465."
+    )
+    mail_from: str = _setting("nextpick@localhost", "Sender of notifications by mail.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import prepare
+from nextpick.cli import notify, prepare
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -19,6 +19,8 @@ app = typer.Typer(
 
 app.command()(prepare.prepare)
 app.add_typer(prepare.batch, name="batch")
+
+app.add_typer(notify.app, name="notify")
 
 Home = Annotated[Path | None, typer.Option(help="Directory that holds everything [default: ~/.nextpick].")]
 

@@ -10,6 +10,7 @@ from typing import Any
 from nextpick.errors import ResourceAlreadyExists, ResourceInUse, ResourceNotFound
 from nextpick.names import parse_arn, resource_arn
 from nextpick.resources.kinds import DATA_DELETION_JOB, DATASET_GROUP, SOLUTION, SOLUTION_VERSION, Kind
+from nextpick.store import outbox
 from nextpick.store.records import Job, Resource, Transaction
 
 CREATE_PENDING = "CREATE PENDING"
@@ -89,9 +90,18 @@ def create(
         updated_at=now,
     )
     tx.insert(resource)
+    if status:
+        tell(tx, resource, status, now)
     if job:
         queue_job(tx, job, resource, now)
     return resource
+
+
+def tell(tx: Transaction, resource: Resource, status: str, now: float, reason: str | None = None) -> None:
+    """Tell whoever listens that a resource, or its update, has a new status."""
+    kind = resource.kind.replace("-", " ").title()
+    seconds = round(max(now - resource.created_at, 0.0), 3)
+    outbox.append(tx, kind, resource.arn, status, now, name=resource.name, seconds=seconds, reason=reason)
 
 
 def queue_job(tx: Transaction, kind: str, resource: Resource, now: float) -> Job:
@@ -136,6 +146,7 @@ def move(tx: Transaction, resource: Resource, status: str, now: float, reason: s
     if reason is not None:
         resource.body = {**resource.body, "failureReason": reason}
     tx.save(resource)
+    tell(tx, resource, status, now, reason)
 
 
 def begin(tx: Transaction, resource: Resource, now: float) -> None:
@@ -158,6 +169,7 @@ def bury(tx: Transaction, resource: Resource, now: float) -> None:
     resource.deleted_at = now
     resource.updated_at = now
     tx.save(resource)
+    tell(tx, resource, resource.status, now)
 
 
 def is_own_kind(arn: str, kind: Kind) -> bool:

@@ -50,7 +50,8 @@ def begin(tx: Transaction, resource: Resource, now: float) -> None:
     if resource.status == lifecycle.CREATE_PENDING:
         lifecycle.move(tx, resource, lifecycle.CREATE_IN_PROGRESS, now)
     elif is_running(resource):
-        _set(tx, resource, {**(of(resource) or {}), "status": lifecycle.CREATE_IN_PROGRESS})
+        started = {"status": lifecycle.CREATE_IN_PROGRESS, "lastUpdatedDateTime": now}
+        _set(tx, resource, {**(of(resource) or {}), **started})
 
 
 def finish(tx: Transaction, resource: Resource, members: Iterable[str], now: float) -> None:
@@ -74,3 +75,5 @@ def fail(tx: Transaction, resource: Resource, now: float, reason: str) -> None:
 def _set(tx: Transaction, resource: Resource, update: dict[str, Any]) -> None:
     resource.body = {**resource.body, _MEMBERS[resource.kind]: update}
     tx.save(resource)
+    now = update["lastUpdatedDateTime"]
+    lifecycle.tell(tx, resource, f"UPDATE {update['status']}", now, update.get("failureReason"))
