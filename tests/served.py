@@ -13,7 +13,7 @@ class Server(ServerProcess):
     """A server whose clients check nothing and try once; it has what worlds.Shop needs of an api."""
 
     def __init__(self, home: Path, workers: int = 2, **environ: str) -> None:
-        super().__init__(home, workers, **environ)
+        super().__init__(home, workers, **{"NEXTPICK_AUTO_REPORTS": "false", **environ})
         self.library = SimpleNamespace(home=home)
 
     def start(self) -> "Server":
