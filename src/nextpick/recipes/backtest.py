@@ -156,7 +156,7 @@ def _report(
         for other in results[1:]
     }
     against = differences[popular.name]
-    beats = against["low"] > 0
+    beats = against["low"] is not None and against["low"] > 0
     warnings = [] if beats else [_warning(report["recipe"], against)]
     if len(asked.queries) < _FEW_USERS:
         warnings.append(f"Only {len(asked.queries)} users could be tested: the intervals are wide.")
@@ -186,6 +186,8 @@ def _report(
 
 
 def _warning(recipe: str, difference: dict[str, Any]) -> str:
+    if difference["low"] is None:
+        return f"Whether {recipe} beats the {POPULAR} cannot be told: too few users did anything afterwards."
     if difference["high"] < 0:
         return f"{recipe} is worse than the {POPULAR}: recommending what is popular now would serve better."
     return f"{recipe} does not beat the {POPULAR}: the difference is within what chance explains."
