@@ -19,7 +19,7 @@ MANY, MANY_WITHIN_S = 1000, 86_400  # more events of a user in a day than people
 FAST, FAST_WITHIN_S = 120, 240  # so many different seconds: an event every other second for minutes
 _TWINS_FROM = 5  # events of a history that another user may not have by chance
 _FUTURE_S = 86_400
-_TOP, _BINS, _EXAMPLES = 100, 48, 5
+_BINS, _EXAMPLES = 48, 5
 
 
 class Finding(NamedTuple):
@@ -33,8 +33,7 @@ class Finding(NamedTuple):
 
     def told(self) -> dict[str, Any]:
         """Return it as JSON takes it."""
-        examples = {"examples": list(self.examples)} if self.examples else {}
-        return {**self._asdict(), "share": round(self.share, 6), **examples}
+        return {**self._asdict(), "share": round(self.share, 6), "examples": list(self.examples)}
 
 
 def level(share: float, notice: float, warning: float) -> str:
@@ -152,22 +151,26 @@ def _crowded(user: np.ndarray, time: np.ndarray, count: int, within: int) -> np.
 
 
 def _drift(data: Data) -> Finding:
-    """How little the newer half has of what the older half took most."""
+    """How much the items of the newer half differ from those of the older, beyond what two random halves would."""
     time, item, n_items = data.interactions.time, data.interactions.item, len(data.items.ids)
     newer = time >= np.partition(time, len(time) // 2)[len(time) // 2]
     if newer.all():
         return Finding("drift", NOTICE, 0.0, "Times do not divide the data into an older and a newer part.")
-    older_counts = np.bincount(item[~newer], minlength=n_items)
-    newer_counts = np.bincount(item[newer], minlength=n_items)
-    top = min(_TOP, max(int(np.count_nonzero(older_counts)) // 2, 1))
-    most = [set(np.argsort(-counts, kind="stable")[:top].tolist()) for counts in (older_counts, newer_counts)]
-    gone = 1 - len(most[0] & most[1]) / top
-    unseen = float((older_counts[item[newer]] == 0).mean())
+    differs = _difference(item, newer, n_items)
+    by_chance = _difference(item, np.random.default_rng(0).permutation(newer), n_items)
+    unseen = float((np.bincount(item[~newer], minlength=n_items)[item[newer]] == 0).mean())
     text = (
-        f"Of the {top} most popular items of the older half {gone:.0%} are no longer among those of the newer; "
-        f"{unseen:.1%} of the newer half is with items that the older one does not have."
+        f"{differs:.0%} of the newer half is with other items than the older half's shares say "
+        f"({by_chance:.0%} would be by chance); {unseen:.1%} is with items that the older half does not have."
     )
-    return Finding("drift", level(max(gone - 0.3, unseen), 0.2, 0.5), gone, text)
+    share = max(differs - by_chance, 0.0)
+    return Finding("drift", level(max(share, unseen), 0.2, 0.5), share, text)
+
+
+def _difference(item: np.ndarray, newer: np.ndarray, n_items: int) -> float:
+    """Return half the summed differences of the items' shares in two parts (total variation), 0 to 1."""
+    old, new = (np.bincount(item[part], minlength=n_items) / part.sum() for part in (~newer, newer))
+    return float(np.abs(old - new).sum() / 2)
 
 
 def _future(data: Data, now: float) -> list[Finding]:
