@@ -116,7 +116,9 @@ def test_a_further_event_that_would_bring_it_in_does(world: World) -> None:
             continue
         change = asked["changes"][-1]
         event = {"eventType": "click", "sentAt": time.time(), "itemId": change["itemId"]}
-        world.api.events.put_events(trackingId=world.tracker, userId=f"u{user}", sessionId="s", eventList=[event])
+        world.api.events.put_events(
+            trackingId=world.tracker, userId=f"u{user}", sessionId="s", eventList=[event]
+        )
         answer = world.recommend(world.campaign, userId=f"u{user}", numResults=8)["itemList"]
         assert wanted in [item["itemId"] for item in answer]
         assert (
@@ -147,7 +149,7 @@ def test_the_changes_are_the_best_of_every_event_there_is(world: World, version:
 def test_a_filter_is_named_by_the_clause_that_removed_the_item(world: World) -> None:
     arn = world.filter(
         "mixed",
-        'EXCLUDE ItemID WHERE Items.GENRE IN ($GENRE) | EXCLUDE ItemID WHERE Items.YEAR < 1985 IF CurrentUser.AGE > 30 '
+        "EXCLUDE ItemID WHERE Items.GENRE IN ($GENRE) | EXCLUDE ItemID WHERE Items.YEAR < 1985 IF CurrentUser.AGE > 30 "
         '| EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("purchase")',
     )
     values = {"GENRE": '"comedy"'}
@@ -155,7 +157,13 @@ def test_a_filter_is_named_by_the_clause_that_removed_the_item(world: World) -> 
 
     def clauses(user: str, item: int) -> list[str]:
         asked = why(
-            world, world.exact, userId=user, itemId=f"i{item}", numResults=3, filterArn=arn, filterValues=values
+            world,
+            world.exact,
+            userId=user,
+            itemId=f"i{item}",
+            numResults=3,
+            filterArn=arn,
+            filterValues=values,
         )["asked"]
         assert ("clauses" in asked) == (asked["outcome"] == "FILTERED")
         return asked.get("clauses", [])
@@ -255,7 +263,8 @@ def test_a_request_that_cannot_be_answered_says_why(
     world: World, request_: dict[str, Any], message: str
 ) -> None:
     given = {
-        name: world.campaign + value[1:] if name == "campaignArn" else value for name, value in request_.items()
+        name: world.campaign + value[1:] if name == "campaignArn" else value
+        for name, value in request_.items()
     }
     with pytest.raises(ClientError, match=message):
         world.api.nextpick.explain_recommendations(**given)

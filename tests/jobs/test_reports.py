@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from served import Server, wait_for_job_process
-from worlds import Api, Shop, checkerboard, open_api
+from worlds import ROLE, Api, Shop, checkerboard, open_api
 
 ENDED = ("DONE", "FAILED", "STOPPED")
 
@@ -69,7 +69,9 @@ def test_an_evaluation_can_be_asked_for_by_version_or_solution_and_anew(shop: Sh
     assert told["job"]["jobId"] == first["jobId"]
     again = own.start_evaluation(resourceArn=version)["job"]
     assert again["jobId"] != first["jobId"]
-    assert "report" in own.get_evaluation(resourceArn=version)  # the one before stays until the new one is done
+    assert "report" in own.get_evaluation(
+        resourceArn=version
+    )  # the one before stays until the new one is done
     newer = ended(lambda: own.get_evaluation(resourceArn=version))
     figures = [{**json.loads(a["report"]), "seconds": 0} for a in (told, newer)]
     assert figures[0] == figures[1]
@@ -78,7 +80,7 @@ def test_an_evaluation_can_be_asked_for_by_version_or_solution_and_anew(shop: Sh
 def test_what_reports_are_not_of_is_named(shop: Shop) -> None:
     own, personalize = shop.api.nextpick, shop.api.personalize
     version = version_of(shop)
-    with pytest.raises(ClientError, match="ResourceNotFound.*solution/none"):
+    with pytest.raises(ClientError, match=r"ResourceNotFound.*solution/none"):
         own.get_evaluation(resourceArn="arn:aws:personalize:us-east-1:000000000000:solution/none")
     with pytest.raises(ClientError, match=r"InvalidInput.*none of the solution versions and recommenders"):
         own.get_evaluation(resourceArn=shop.dataset)
@@ -86,7 +88,7 @@ def test_what_reports_are_not_of_is_named(shop: Shop) -> None:
         own.start_data_health(datasetArn=version)
     failed = shop.train(shop.solution("few", eventType="none"))
     assert shop.trained(failed)["status"] == "CREATE FAILED"
-    with pytest.raises(ClientError, match="ResourceInUse.*CREATE FAILED"):
+    with pytest.raises(ClientError, match=r"ResourceInUse.*CREATE FAILED"):
         own.start_evaluation(resourceArn=failed)
     empty = personalize.create_dataset(
         name="empty", schemaArn=shop.schema, datasetType="Interactions",
@@ -126,7 +128,7 @@ def test_users_that_are_deleted_leave_the_health_report(shop: Shop) -> None:
     assert '"robot"' in ended(lambda: own.get_data_health(datasetArn=shop.dataset))["report"]
     location = shop.api.put_object("data", "gone.csv", "USER_ID\nrobot\n")
     deletion = personalize.create_data_deletion_job(
-        jobName="d", datasetGroupArn=shop.group, dataSource={"dataLocation": location}, roleArn="arn:aws:iam::000000000000:role/r",
+        jobName="d", datasetGroupArn=shop.group, dataSource={"dataLocation": location}, roleArn=ROLE,
     )["dataDeletionJobArn"]  # fmt: skip
     describe = lambda: personalize.describe_data_deletion_job(dataDeletionJobArn=deletion)["dataDeletionJob"]  # noqa: E731
     deadline = time.monotonic() + 60
@@ -159,7 +161,7 @@ def test_records_have_a_report_of_their_columns(shop: Shop) -> None:
     rows = "".join(f"i{n},{'a|b' if n % 2 else ''},here,{n}.5\n" for n in range(50))
     location = shop.api.put_object("data", "items.csv", "ITEM_ID,GENRE,SHOP,PRICE\n" + rows)
     job = personalize.create_dataset_import_job(
-        jobName="items", datasetArn=items, dataSource={"dataLocation": location}, roleArn="arn:aws:iam::000000000000:role/r",
+        jobName="items", datasetArn=items, dataSource={"dataLocation": location}, roleArn=ROLE,
     )["datasetImportJobArn"]  # fmt: skip
     shop.imported(job)
     own.start_data_health(datasetArn=items)

@@ -50,7 +50,12 @@ def evaluated(**changes: Any) -> dict[str, Any]:
     assert info is not None
     run = Run(lambda done, stage: None, lambda: False, np.random.default_rng(0))
     report = backtest(aws_popularity_count, aws_popularity_count.Params(), info, made_data(users=80), run)
-    return {**report, "resourceArn": "arn:aws:personalize:us-east-1:0:solution/s/1", "seconds": 1.5, **changes}
+    return {
+        **report,
+        "resourceArn": "arn:aws:personalize:us-east-1:0:solution/s/1",
+        "seconds": 1.5,
+        **changes,
+    }
 
 
 def checked() -> dict[str, Any]:

@@ -30,7 +30,10 @@ async def _explain(serving: Serving, call: Call, request: dict[str, Any]) -> dic
     campaign_arn, recommender_arn = request.get("campaignArn"), request.get("recommenderArn")
     if (campaign_arn is None) == (recommender_arn is None):
         raise InvalidInput("Give exactly one of campaignArn and recommenderArn.")
-    for member, n in (("numResults", request.get("numResults", 0)), ("inputList", len(request.get("inputList", ())))):
+    for member, n in (
+        ("numResults", request.get("numResults", 0)),
+        ("inputList", len(request.get("inputList", ()))),
+    ):
         if n > MOST_RESULTS:
             raise InvalidInput(f"{member} is {n}; it must be at most {MOST_RESULTS}.")
     campaign = find_campaign(serving, call, campaign_arn, recommender_arn)

@@ -48,6 +48,12 @@ def own_service(settings: Settings, arn: str) -> Any:
     )
 
 
+def said(error: Exception) -> str:
+    """Return what a server, or the way to it, said in an error."""
+    response: dict[str, Any] = getattr(error, "response", {})
+    return response.get("Error", {}).get("Message") or str(error)
+
+
 def end(text: str, status: int = 1) -> NoReturn:
     """End the command with a message."""
     print(f"nextpick: {text}", file=sys.stderr)

@@ -79,7 +79,9 @@ def report(
     arn: Annotated[str, typer.Argument(help="A solution version, solution, recommender or dataset.")],
     output: Annotated[Path, typer.Option(help="File to write; - for standard output.")] = Path("report.html"),
     new: Annotated[bool, typer.Option("--new", help="Make a new report even if there is one.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Write the figures as JSON instead of a page.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write the figures as JSON instead of a page.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """Write how good a version is, or how healthy a dataset, as one HTML page."""
@@ -99,7 +101,7 @@ def why(
     rank: Annotated[str | None, typer.Option(help="Items to rank, joined by commas, for rankings.")] = None,
     filter: Annotated[str | None, typer.Option(help="ARN of a filter.")] = None,
     values: Annotated[
-        list[str] | None, typer.Option(help="A value of the filter, NAME=\"text\"; may be repeated.")
+        list[str] | None, typer.Option(help='A value of the filter, NAME="text"; may be repeated.')
     ] = None,
     results: Annotated[int, typer.Option(help="Items in the answer.", min=1)] = 10,
     json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
@@ -114,7 +116,7 @@ def why(
         "aboutItemId": about,
         "inputList": rank.split(",") if rank else None,
         "filterArn": filter,
-        "filterValues": dict(value.partition("=")[::2] for value in values) if values else None,
+        "filterValues": {v.partition("=")[0]: v.partition("=")[2] for v in values} if values else None,
         "numResults": results,
     }
     tell(_settings(home), campaign, given, as_json=json)

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from nextpick.cli.connect import end, own_service
+from nextpick.cli.connect import end, own_service, said
 from nextpick.names import parse_arn
 from nextpick.report import evaluation, health
 from nextpick.resources.kinds import DATASET
@@ -25,11 +25,9 @@ def write(settings: Settings, arn: str, output: Path, *, new: bool, as_json: boo
     try:
         found = _report(client, arn, is_data, new)
     except (ClientError, BotoCoreError) as error:
-        end(error.response["Error"]["Message"] if isinstance(error, ClientError) else str(error))
-    if as_json:
-        text = json.dumps(found, indent=1) + "\n"
-    else:
-        text = (health if is_data else evaluation).render(found)
+        end(said(error))
+    render = health.render if is_data else evaluation.render
+    text = json.dumps(found, indent=1) + "\n" if as_json else render(found)
     if str(output) == "-":
         sys.stdout.write(text)
         return
@@ -64,7 +62,7 @@ def _report(client: Any, arn: str, is_data: bool, new: bool) -> dict[str, Any]:
             break
         stage = job.get("stage", "") if job["state"] == "RUNNING" else "waiting for its turn"
         if stage != said:
-            print(f"{said := stage} …", file=sys.stderr)
+            print(f"{said:= stage} …", file=sys.stderr)
         time.sleep(_POLL_S)
     if job["state"] != "DONE":
         end(f"there is no report of {arn}: {job.get('message', 'its job was stopped.')}")

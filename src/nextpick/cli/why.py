@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from nextpick.cli.connect import end, own_service
+from nextpick.cli.connect import end, own_service, said
 from nextpick.names import parse_arn
 from nextpick.settings import Settings
 
@@ -19,7 +19,7 @@ def tell(settings: Settings, arn: str, given: dict[str, Any], *, as_json: bool) 
     try:
         answer = client.explain_recommendations(**{named: arn}, **request)
     except (ClientError, BotoCoreError) as error:
-        end(error.response["Error"]["Message"] if isinstance(error, ClientError) else str(error))
+        end(said(error))
     answer.pop("ResponseMetadata", None)
     print(json.dumps(answer, indent=1) if as_json else "\n".join(lines(answer)))
 

@@ -176,7 +176,9 @@ def _difference(item: np.ndarray, newer: np.ndarray, n_items: int) -> float:
 def _future(data: Data, now: float) -> list[Finding]:
     late = data.interactions.time > now + _FUTURE_S
     share, count = float(late.mean()), int(late.sum())
-    text = f"{count:,} interactions are later than now ({utc(now)})." if count else "No event is of the future."
+    text = (
+        f"{count:,} interactions are later than now ({utc(now)})." if count else "No event is of the future."
+    )
     return [Finding("events in the future", level(share, 0.0, 0.001), share, text)]
 
 
@@ -185,7 +187,9 @@ def _early(data: Data) -> Finding:
     item, time = data.interactions.item, data.interactions.time
     early = time < data.items.created[item]
     share, items = float(early.mean()), len(np.unique(item[early]))
-    text = f"{items:,} items have interactions before their CREATION_TIMESTAMP: {share:.1%} of the interactions."
+    text = (
+        f"{items:,} items have interactions before their CREATION_TIMESTAMP: {share:.1%} of the interactions."
+    )
     if not items:
         text = "No item has interactions before it was created."
     return Finding("interactions before creation", level(share, 0.0, 0.05), share, text)

@@ -23,7 +23,9 @@ def of_records(view: View, duplicates: int, now: float) -> dict[str, Any]:
     looked = [
         _named("empty columns", [c for c in columns if c["filled"] < _EMPTY], "are filled in few records", n),
         _named("constant columns", [c for c in columns if c["values"] == 1], "say the same everywhere", n),
-        _named("columns like ids", [c for c in columns if _is_like_an_id(c, n)], "differ nearly everywhere", n),
+        _named(
+            "columns like ids", [c for c in columns if _is_like_an_id(c, n)], "differ nearly everywhere", n
+        ),
         _duplicates(n, duplicates),
         *_creation(view, now),
     ]
@@ -71,5 +73,7 @@ def _creation(view: View, now: float) -> list[Finding]:
         return []
     late = column.numbers > now + _DAY_S
     share = float(late.mean()) if len(late) else 0.0
-    text = f"{int(late.sum()):,} records are created in the future." if late.any() else "None is of the future."
+    text = (
+        f"{int(late.sum()):,} records are created in the future." if late.any() else "None is of the future."
+    )
     return [Finding("creation in the future", WARNING if late.any() else OK, share, text)]

@@ -32,7 +32,9 @@ def perform(work: Work) -> Outcome:
                 fresh = tx.get(work.resource.arn)
             if fresh is None or fresh.deleted_at is not None or _directory(fresh) == directory:
                 raise
-            work = _with(work, fresh)  # its users were deleted, or it was trained anew: under another name now
+            work = _with(
+                work, fresh
+            )  # its users were deleted, or it was trained anew: under another name now
     report = {**found, "resourceArn": work.resource.arn, "seconds": round(time.perf_counter() - started, 3)}
     for warning in found["warnings"]:
         log.warning("%s: %s", work.resource.arn, warning)

@@ -63,7 +63,9 @@ def _events(work: Work, dataset: Resource, datasets: dict[str, Resource]) -> dic
     positions = event_log.positions(log_dir)
     folded = dataset.internal.get("folded", {})
     streamed = list(event_log.read_between(log_dir, stream_of(dataset), folded, positions))
-    out = datasets_dir(work.settings.home) / dataset.internal["dir"] / f"{work.job.id}.{work.job.fence}.health"
+    out = (
+        datasets_dir(work.settings.home) / dataset.internal["dir"] / f"{work.job.id}.{work.job.fence}.health"
+    )
     try:
         snapshot.build_snapshot(
             out,

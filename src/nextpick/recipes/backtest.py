@@ -24,7 +24,11 @@ from nextpick.recipes.catalogue import RecipeInfo
 from nextpick.recipes.interface import Query
 
 FORMAT = 1
-NEXT, K, DEPTH = 10, 10, 25  # interactions that are to be found; places they count in; places of the reciprocal rank
+NEXT, K, DEPTH = (
+    10,
+    10,
+    25,
+)  # interactions that are to be found; places they count in; places of the reciprocal rank
 HEADLINE = f"normalized_discounted_cumulative_gain_at_{K}"
 POPULAR, TRANSITIONS = "popularity of the last 7 days", "decayed transitions"
 LIGHT = 10  # a user with fewer interactions before the moment is a light one

@@ -42,7 +42,9 @@ def render(report: dict[str, Any]) -> str:
             ]
         ),
         pair(
-            intervals(f"{headline}, all users", [("", _rows(report, lambda c: c["metrics"][report["headline"]]))]),
+            intervals(
+                f"{headline}, all users", [("", _rows(report, lambda c: c["metrics"][report["headline"]]))]
+            ),
             intervals(
                 f"{report['recipe']} less a baseline, {headline}",
                 [("", [_interval(_name(n), d, "own") for n, d in report["differences"].items()])],
@@ -55,11 +57,11 @@ def render(report: dict[str, Any]) -> str:
         heading("Beyond accuracy"),
         _beyond(report),
         paragraph(
-            f"Fitted on everything before {split['at_utc']}, asked for each user's next {protocol['next']} interactions "
-            f"from then on; the whole catalogue is ranked, equal scores by row. Intervals: {protocol['confidence']:.0%}, "
-            f"from {protocol['resamples']:,} resamples of the users. Coverage: share of the catalogue in anyone's top {k}. "
-            "Novelty: mean surprise of a place. Popularity bias: how much more often taken the recommended items are "
-            "than those that users take."
+            f"Fitted on everything before {split['at_utc']}, asked for each user's next {protocol['next']} "
+            "interactions from then on; the whole catalogue is ranked, equal scores by row. Intervals: "
+            f"{protocol['confidence']:.0%}, from {protocol['resamples']:,} resamples of the users. Coverage: share of "
+            f"the catalogue in anyone's top {k}. Novelty: mean surprise of a place. Popularity bias: how much more "
+            "often taken the recommended items are than those that users take."
         ),
     ]
     return page(title, arn, parts, f"Made by nextpick in {report.get('seconds', 0):.1f} s.")
@@ -116,7 +118,8 @@ def _item_chart(report: dict[str, Any], k: int) -> str:
 def _figures(report: dict[str, Any]) -> str:
     names = list(report["contenders"][0]["metrics"])
     shown = [
-        n.replace("normalized_discounted_cumulative_gain", "NDCG").replace("mean_reciprocal_rank", "MRR") for n in names
+        n.replace("normalized_discounted_cumulative_gain", "NDCG").replace("mean_reciprocal_rank", "MRR")
+        for n in names
     ]
     rows = []
     for contender in report["contenders"]:
@@ -125,12 +128,15 @@ def _figures(report: dict[str, Any]) -> str:
 
 
 def _with_interval(told: dict[str, Any]) -> str:
-    around = f" <span class=soft>{told['low']:.3f}–{told['high']:.3f}</span>" if told["low"] is not None else ""
+    around = (
+        f" <span class=soft>{told['low']:.3f}–{told['high']:.3f}</span>" if told["low"] is not None else ""
+    )
     return f"{told['value']:.4f}{around}"
 
 
 def _beyond(report: dict[str, Any]) -> str:
     rows = [
-        [escape(c["name"]), *(form.format(c[name]) for name, _, form in _BEYOND)] for c in report["contenders"]
+        [escape(c["name"]), *(form.format(c[name]) for name, _, form in _BEYOND)]
+        for c in report["contenders"]
     ]
     return table(["", *(label for _, label, _ in _BEYOND)], rows)

@@ -21,19 +21,27 @@ def render(report: dict[str, Any]) -> str:
         "OK": f"All {len(report['findings'])} checks are fine.",
     }
     parts = [verdict(worst, told[worst])]
-    named = (("rows", "rows"), ("users", "users"), ("items", "items"), ("first_utc", "first"), ("last_utc", "last"))
+    named = (
+        ("rows", "rows"),
+        ("users", "users"),
+        ("items", "items"),
+        ("first_utc", "first"),
+        ("last_utc", "last"),
+    )
     parts.append(facts([(label, _shown(report[name])) for name, label in named if name in report]))
     if "timeline" in report:
         parts += [pair(_timeline(report["timeline"]), _lengths(report["history_lengths"]))]
     parts += [heading("Checks"), _checks(report)]
     if "popularity" in report:
         held = ", ".join(
-            f"the top {row['items']:.1%} of the items {row['interactions']:.0%}" for row in report["popularity"]
+            f"the top {row['items']:.1%} of the items {row['interactions']:.0%}"
+            for row in report["popularity"]
         )
         parts.append(paragraph(f"Of all interactions {held}."))
     if report.get("columns"):
         rows = [
-            [escape(c["name"]), c["kind"], f"{c['filled']:.1%}", f"{c['values']:,}"] for c in report["columns"]
+            [escape(c["name"]), c["kind"], f"{c['filled']:.1%}", f"{c['values']:,}"]
+            for c in report["columns"]
         ]
         parts += [heading("Columns"), table(["column", "kind", "filled", "different values"], rows)]
     return page("Data health", arn, parts, f"Made by nextpick in {report.get('seconds', 0):.1f} s.")

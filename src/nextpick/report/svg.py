@@ -41,7 +41,7 @@ def intervals(title: str, groups: Sequence[tuple[str, Sequence[Interval]]], unit
             body.append(f'<text x="0" y="{y + 14}" class="group">{escape(heading)}</text>')
             y += _HEAD
         grid += [
-            f'<line x1="{x(t)}" x2="{x(t)}" y1="{y}" y2="{y + _ROW * len(rows)}" class="{"zero" if t == 0 else "grid"}"/>'
+            f'<line x1="{x(t)}" x2="{x(t)}" y1="{y}" y2="{y + _ROW * len(rows)}" class="{_line(t)}"/>'
             for t in ticks
         ]
         for row in rows:
@@ -77,7 +77,7 @@ def columns(title: str, bars: Sequence[tuple[str, float]], said: str, every: int
         return round(8 + height - value / ticks[-1] * height, 1)
 
     grid = [
-        f'<line x1="{left}" x2="{_WIDTH}" y1="{y(t)}" y2="{y(t)}" class="{"zero" if t == 0 else "grid"}"/>'
+        f'<line x1="{left}" x2="{_WIDTH}" y1="{y(t)}" y2="{y(t)}" class="{_line(t)}"/>'
         f'<text x="{left - 6}" y="{y(t) + 4}" class="tick end">{_short(t)}</text>'
         for t in ticks
     ]
@@ -87,7 +87,8 @@ def columns(title: str, bars: Sequence[tuple[str, float]], said: str, every: int
         gap = min(step * 0.15, 4)
         body.append(
             f'<rect x="{x + gap:.1f}" width="{max(step - 2 * gap, 0.5):.1f}" y="{y(value)}" '
-            f'height="{max(8 + height - y(value), 0):.1f}" class="own bar"><title>{escape(label)}: {value:,g}</title></rect>'
+            f'height="{max(8 + height - y(value), 0):.1f}" class="own bar">'
+            f"<title>{escape(label)}: {value:,g}</title></rect>"
         )
         if place % every == 0:
             anchor = "middle" if every == 1 else ""
@@ -103,6 +104,10 @@ def _figure(title: str, said: str, height: float, parts: Sequence[str]) -> str:
         + "".join(parts)
         + "</svg></figure>"
     )
+
+
+def _line(tick: float) -> str:
+    return "zero" if tick == 0 else "grid"
 
 
 def _ticks(low: float, high: float) -> list[float]:

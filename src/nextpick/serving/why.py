@@ -4,7 +4,6 @@ It asks what the answer itself asks: the same query, scores, filters and explora
 that would bring an item in was tried, by answering as if it had happened.
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from nextpick.models.topk import top_k
 from nextpick.recipes.interface import Query, Reasons
 from nextpick.serving import recommend
 from nextpick.serving.filtering import Asked, Filtering
-from nextpick.serving.reasons import explain, logits
+from nextpick.serving.reasons import explain
 from nextpick.serving.recommend import MOST_RESULTS, Asker, PredictedItem, Wish
 from nextpick.serving.versions import CampaignView, Version
 from nextpick.serving.views import Group
@@ -35,8 +34,12 @@ class Removed(NamedTuple):
 
 class Case(NamedTuple):
     """A request to explain, with everything that must be read where requests are served; ``explained`` itself may run
-    in any thread. ``ranked``: the answer where a list is ranked, None where the catalogue is; ``removed``: what keeps out
-    the item ``about`` which is asked; ``tries``: whether an event of the user on any item may change the answer, and on the item itself."""
+    in any thread.
+
+    ``ranked``: the answer where a list is ranked, None where the catalogue is; ``about``: the item that is asked about,
+    ``removed``: what keeps it out; ``tries``: whether a further event of the user may change the answer, and whether
+    one on that item may.
+    """
 
     asker: Asker
     campaign: CampaignView
@@ -50,7 +53,12 @@ class Case(NamedTuple):
 
 
 def removed_by(
-    filtering: Filtering, version: Version, group: Group, asked: Asked | None, use_case: Asked | None, item: str
+    filtering: Filtering,
+    version: Version,
+    group: Group,
+    asked: Asked | None,
+    use_case: Asked | None,
+    item: str,
 ) -> Removed:
     """Return what keeps an item out. The views that the filters need must be mapped."""
     row = version.data.items.ids.row(item)
@@ -238,8 +246,8 @@ def _answer(case: Case, query: Query, wish: Wish) -> list[str]:
 
 
 def _candidates(case: Case, row: int) -> list[int]:
-    """Return the items whose events are tried: all of a small catalogue; of a large one those that came right before the
-    item in others' histories, those that the model puts beside it, popular ones, and the user's own."""
+    """Return the items whose events are tried: all of a small catalogue; of a large one those that came right before
+    the item in others' histories, those that the model puts beside it, popular ones, and the user's own."""
     version = case.version
     data, n_items = version.data, len(version.data.items.ids)
     if n_items <= _ALL_TRIED:
