@@ -62,7 +62,8 @@ def _report(client: Any, arn: str, is_data: bool, new: bool) -> dict[str, Any]:
             break
         stage = job.get("stage", "") if job["state"] == "RUNNING" else "waiting for its turn"
         if stage != said:
-            print(f"{said:= stage} …", file=sys.stderr)
+            said = stage
+            print(f"{stage} …", file=sys.stderr)
         time.sleep(_POLL_S)
     if job["state"] != "DONE":
         end(f"there is no report of {arn}: {job.get('message', 'its job was stopped.')}")
