@@ -13,7 +13,7 @@ class Server(ServerProcess):
     """A server whose clients check nothing and try once; it has what worlds.Shop needs of an api."""
 
     def __init__(self, home: Path, workers: int = 2, **environ: str) -> None:
-        super().__init__(home, workers, **environ)
+        super().__init__(home, workers, **{"NEXTPICK_AUTO_REPORTS": "false", **environ})
         self.library = SimpleNamespace(home=home)
 
     def start(self) -> "Server":
@@ -85,12 +85,12 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def wait_for_job_process(supervisor: int, timeout_s: float = 20) -> int:
-    """Return the pid of a job's process as soon as there is one."""
+def wait_for_job_process(supervisor: int, job: str = "", timeout_s: float = 20) -> int:
+    """Return the pid of a job's process (any job's, unless its id is given) as soon as there is one."""
     deadline = time.monotonic() + timeout_s
     while True:
         for pid in children_of(supervisor):
-            if "nextpick.jobs.child" in command_of(pid):
+            if "nextpick.jobs.child" in (command := command_of(pid)) and job in command:
                 return pid
         assert time.monotonic() < deadline, "no job process was started"
         time.sleep(0.002)

@@ -1,6 +1,7 @@
 """The commands, as a shell runs them."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from nextpick.store import keys
 from nextpick.testing.server import ServerProcess
+from served import Server
+from worlds import Shop, checkerboard
 
 
 def nextpick(*arguments: str, **environ: str) -> subprocess.CompletedProcess:
@@ -119,6 +122,53 @@ def test_a_port_that_is_taken_is_said_so(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Address already in use" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+ARN = "arn:aws:personalize:us-east-1:000000000000"
+
+
+@pytest.mark.parametrize(
+    "command", [["report", f"{ARN}:solution/s"], ["why", "--campaign", f"{ARN}:campaign/c"]]
+)
+def test_without_a_server_there_is_nobody_to_ask(tmp_path: Path, command: list[str]) -> None:
+    done = nextpick(*command, "--home", str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "start one with: nextpick serve" in done.stderr
+
+
+def test_a_report_is_a_page_and_why_is_text(tmp_path: Path) -> None:
+    server = Server(tmp_path / "home", workers=1).start()
+    try:
+        shop = Shop(server)
+        shop.imported(shop.start_import("j", checkerboard()))
+        version = shop.trained(shop.train(shop.solution()))["solutionVersionArn"]
+        campaign = shop.deployed("c", version)
+        home, page = ["--home", str(server.home)], tmp_path / "page.html"
+        done = nextpick("report", version, "--output", str(page), *home)
+        assert done.returncode == 0, done.stderr
+        assert "aws-user-personalization" in done.stdout
+        assert page.read_text().startswith("<!doctype html>")
+        piped = nextpick("report", shop.dataset, "--json", "--output", "-", *home)
+        assert json.loads(piped.stdout)["rows"] == 1200
+        again = nextpick("report", version, "--output", str(tmp_path / "no" / "page.html"), *home)
+        assert (again.returncode, again.stdout) == (1, "")
+        assert "cannot be written: No such file or directory" in again.stderr
+        told = nextpick(
+            "why", "--campaign", campaign, "--user", "u1", "--item", "i2", "--results", "5", *home
+        )
+        assert "i2: outranked. Its rank is" in told.stdout
+        assert "because of i39 ×" in told.stdout
+        wrong = nextpick("why", "--campaign", campaign, *home)
+        assert (wrong.returncode, wrong.stderr) == (
+            1,
+            f"nextpick: userId is required: {campaign} serves aws-user-personalization.\n",
+        )
+        nowhere = nextpick("report", campaign, *home)
+        assert "none of the solution versions and recommenders" in nowhere.stderr
+        no_arn = nextpick("report", "s", *home)
+        assert no_arn.stderr == "nextpick: s is no ARN\n"
+    finally:
+        server.stop()
 
 
 def test_a_sample_is_three_files_and_their_schemas(tmp_path: Path) -> None:

@@ -57,7 +57,8 @@ class Api:
 
 
 def open_api(home: Path, **settings: Any) -> Api:
-    """Open a home and return its clients."""
+    """Open a home and return its clients; reports are made where a test asks for them."""
+    settings.setdefault("auto_reports", False)
     return Api(nextpick.open(home, **settings))
 
 

@@ -31,3 +31,8 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward."""
         self._now += seconds
+
+
+def utc(seconds: float) -> str:
+    """Return a moment as people read it: 2026-11-01 12:00:00 UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

@@ -50,6 +50,11 @@ class Settings:
         60.0,
         "Time between a solution's creation and its first automatic training, for a manual one to come first.",
     )
+    auto_reports: bool = _setting(
+        True,
+        "Whether each training is followed by an evaluation, and each import by a health report; both can be asked "
+        "for otherwise.",
+    )
     refresh_after_s: float = _setting(
         60.0,
         "Time between trainings of a version that follows its data: aws-trending-now, and aws-semantic-similarity "

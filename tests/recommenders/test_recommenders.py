@@ -1,6 +1,7 @@
 """Recommenders of domain dataset groups: trained by themselves, answering without scores, stopped and started."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,25 @@ def test_a_dataset_group_is_not_deleted_before_its_recommenders(shop: Domain, ap
     with pytest.raises(ClientError) as gone:
         api.personalize.describe_recommender(recommenderArn=arn)
     assert gone.value.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_what_a_use_case_leaves_out_is_told_as_such(api: Any, shop: Domain) -> None:
+    arn = shop.active("why", "aws-ecomm-recommended-for-you")
+    bought = f"i{min(taken(3))}"
+    asked = api.nextpick.explain_recommendations(recommenderArn=arn, userId="u3", itemId=bought)["asked"]
+    assert asked["outcome"] == "EXCLUDED_BY_USE_CASE"
+    other = f"i{min(set(range(ITEMS)) - taken(3))}"
+    asked = api.nextpick.explain_recommendations(recommenderArn=arn, userId="u3", itemId=other)["asked"]
+    assert asked["outcome"] != "EXCLUDED_BY_USE_CASE"
+
+
+def test_a_recommender_is_evaluated_as_it_answers(api: Any, shop: Domain) -> None:
+    arn = shop.active("evaluated", "aws-ecomm-popular-items-by-views")
+    job = api.nextpick.start_evaluation(resourceArn=arn)["job"]["jobId"]
+    deadline = time.monotonic() + 60
+    while api.nextpick.describe_job(jobId=job)["job"]["state"] not in ("DONE", "FAILED"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    report = json.loads(api.nextpick.get_evaluation(resourceArn=arn)["report"])
+    assert (report["status"], report["recipe"]) == ("MEASURED", "aws-ecomm-popular-items-by-views")
+    assert shop.describe(arn)["status"] == "ACTIVE"

@@ -8,6 +8,7 @@ import nextpick
 from nextpick.api.context import Answer, Context, Request, operation
 from nextpick.errors import InvalidInput, ResourceNotFound
 from nextpick.jobs import queue
+from nextpick.resources import reports
 from nextpick.store.records import Job, Transaction
 from nextpick.wire import paging
 
@@ -17,7 +18,7 @@ _LISTED_AT_MOST = 100
 @operation("DescribeJob", "nextpick")
 def describe_job(ctx: Context, request: Request) -> Answer:
     with ctx.records.read() as tx:
-        return {"job": _view(_find(ctx, tx, request))}
+        return {"job": job_view(_find(ctx, tx, request))}
 
 
 @operation("ListJobs", "nextpick")
@@ -29,7 +30,7 @@ def list_jobs(ctx: Context, request: Request) -> Answer:
     with ctx.records.read() as tx:
         states = (state,) if state else None
         jobs = tx.newest_jobs(**ctx.owner, arn=arn, states=states, before=before, limit=size + 1)
-    answer: dict[str, Any] = {"jobs": [_view(job) for job in jobs[:size]]}
+    answer: dict[str, Any] = {"jobs": [job_view(job) for job in jobs[:size]]}
     if len(jobs) > size:
         answer["nextToken"] = paging.token(jobs[size - 1].seq, scope=scope, secret=secret)
     return answer
@@ -39,7 +40,7 @@ def list_jobs(ctx: Context, request: Request) -> Answer:
 def get_job_report(ctx: Context, request: Request) -> Answer:
     with ctx.records.read() as tx:
         job = _find(ctx, tx, request)
-    return {"job": _view(job), "report": json.dumps(job.report or {})}
+    return {"job": job_view(job), "report": json.dumps(job.report or {})}
 
 
 @operation("StopJob", "nextpick")
@@ -50,7 +51,7 @@ def stop_job(ctx: Context, request: Request) -> Answer:
         if job.state not in ("QUEUED", "RUNNING"):
             raise InvalidInput(f"Job {job.id} is {job.state}; only a queued or running job can be stopped.")
         queue.ask_to_stop(tx, job, ctx.now())
-        return {"job": _view(tx.get_job(job.id) or job)}
+        return {"job": job_view(tx.get_job(job.id) or job)}
 
 
 @operation("GetHealth", "nextpick")
@@ -62,20 +63,21 @@ def get_health(ctx: Context, request: Request) -> Answer:
 
 
 def _find(ctx: Context, tx: Transaction, request: Request) -> Job:
-    """Return the job of an id, or the newest of a resource."""
+    """Return the job of an id, or the newest of a resource, reports aside: they have operations of their own."""
     if ("jobId" in request) == ("resourceArn" in request):
         raise InvalidInput("Give either jobId or resourceArn.")
     if "jobId" in request:
         job = tx.get_job(request["jobId"])
     else:
-        newest = tx.newest_jobs(**ctx.owner, arn=request["resourceArn"], limit=1)
-        job = newest[0] if newest else None
+        jobs = reports.without(tx.find_jobs(arn=request["resourceArn"]))
+        job = jobs[-1] if jobs else None
     if job is None or (job.account, job.region) != (ctx.call.account, ctx.call.region):
         raise ResourceNotFound(f"There is no job for {request.get('jobId') or request['resourceArn']}.")
     return job
 
 
-def _view(job: Job) -> dict[str, Any]:
+def job_view(job: Job) -> dict[str, Any]:
+    """Return a job as the service tells it."""
     view = {
         "jobId": job.id,
         "kind": job.kind,

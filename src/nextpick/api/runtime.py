@@ -64,7 +64,7 @@ def _get_recommendations(
         raise InvalidInput("Give exactly one of campaignArn and recommenderArn.")
     if (request.numResults or 0) > MOST_RESULTS:
         raise InvalidInput(f"numResults is {request.numResults}; it must be at most {MOST_RESULTS}.")
-    campaign = _campaign(serving, call, request.campaignArn, request.recommenderArn)
+    campaign = find_campaign(serving, call, request.campaignArn, request.recommenderArn)
     exclusion = exclusion_of(campaign) if request.userId is not None else None
     if not (request.filterArn or request.promotions or request.metadataColumns or exclusion):
         return _answer(serving, campaign, request, partial(_recommendations, serving))
@@ -73,7 +73,7 @@ def _get_recommendations(
     rules = Rules(
         serving,
         serving.find_group(campaign.group),
-        _filter(serving, call, campaign, request.filterArn),
+        find_filter(serving, call, campaign, request.filterArn),
         columns,
         _promoting(serving, call, campaign, promotion) if promotion else None,
         exclusion,
@@ -118,7 +118,7 @@ def _recommendations_by_rules(
 def _get_personalized_ranking(
     serving: Serving, call: Call, request: GetPersonalizedRanking
 ) -> bytes | Awaitable[bytes]:
-    campaign = _campaign(serving, call, request.campaignArn, None)
+    campaign = find_campaign(serving, call, request.campaignArn, None)
     if len(request.inputList) > MOST_RESULTS:
         raise InvalidInput(f"inputList has {len(request.inputList)} items; it may have {MOST_RESULTS}.")
     if not (request.filterArn or request.metadataColumns):
@@ -126,7 +126,7 @@ def _get_personalized_ranking(
     rules = Rules(
         serving,
         serving.find_group(campaign.group),
-        _filter(serving, call, campaign, request.filterArn),
+        find_filter(serving, call, campaign, request.filterArn),
         _columns(campaign, request, len(request.inputList)),
     )
     return _answer_by_rules(serving, campaign, request, rules, _ranking_by_rules)
@@ -163,8 +163,8 @@ def _get_action_recommendations(
         raise InvalidInput(f"numResults is {request.numResults}; it must be at most {actions.MOST_RESULTS}.")
     if request.userId is None:
         raise InvalidInput("userId is required.")
-    campaign = _campaign(serving, call, request.campaignArn, None)
-    filter = _filter(serving, call, campaign, request.filterArn)
+    campaign = find_campaign(serving, call, request.campaignArn, None)
+    filter = find_filter(serving, call, campaign, request.filterArn)
     rules = Rules(serving, serving.find_group(campaign.group), filter, (), None, None, "ACTIONS")
     return _answer_by_rules(serving, campaign, request, rules, _actions)
 
@@ -278,7 +278,7 @@ async def _answer_when_ready(
     return write(Asker(serving.tails, serving.clock.now()), campaign, version, request, rules)
 
 
-def _campaign(
+def find_campaign(
     serving: Serving, call: Call, campaign_arn: str | None, recommender_arn: str | None
 ) -> CampaignView:
     kind, arn = (
@@ -291,7 +291,7 @@ def _campaign(
     return found
 
 
-def _filter(serving: Serving, call: Call, campaign: CampaignView, arn: str | None) -> FilterView | None:
+def find_filter(serving: Serving, call: Call, campaign: CampaignView, arn: str | None) -> FilterView | None:
     if arn is None:
         return None
     found = serving.find_filter(arn, call.account, call.region)
@@ -308,7 +308,7 @@ def _promoting(serving: Serving, call: Call, campaign: CampaignView, promotion: 
             raise InvalidInput(f"{member} is required in a promotion.")
     if campaign.recipe in _WITHOUT_PROMOTIONS:
         raise InvalidInput(f"{campaign.arn} serves {campaign.recipe}, which promotes no items.")
-    return _filter(serving, call, campaign, promotion.filterArn)
+    return find_filter(serving, call, campaign, promotion.filterArn)
 
 
 def _columns(campaign: CampaignView, request: Any, results: int) -> tuple[str, ...]:

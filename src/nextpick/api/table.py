@@ -22,12 +22,14 @@ from nextpick.api import (  # noqa: F401  each enters its handlers
     puts,
     recipe,
     recommender,
+    reports,
     runtime,
     schema,
     solution,
     solution_version,
     tag,
     uniform,
+    why,
 )
 from nextpick.api.authorize import guarded
 from nextpick.api.context import HANDLERS, Context, Handler, Services
@@ -45,6 +47,7 @@ def routes(services: Services, serving: Serving, guard: Guard) -> Mapping[tuple[
     table.update(runtime.routes(serving))
     table.update(events.routes(serving))
     table.update(puts.routes(services, serving))
+    table.update(why.routes(serving))
     for name, operation in table:
         if operation not in service(name).operations:
             raise ValueError(f"{operation} is no operation of {name}")
@@ -57,7 +60,7 @@ def routes(services: Services, serving: Serving, guard: Guard) -> Mapping[tuple[
 
 def implemented() -> set[tuple[str, str]]:
     """Return (service, operation) of everything nextpick speaks."""
-    return {*HANDLERS, *runtime.OPERATIONS, *events.OPERATIONS, *puts.OPERATIONS}
+    return {*HANDLERS, *runtime.OPERATIONS, *events.OPERATIONS, *puts.OPERATIONS, *why.OPERATIONS}
 
 
 def _handle(services: Services, handler: Handler, call: Call, request: dict) -> object:

@@ -1,6 +1,5 @@
 """The ``nextpick`` command."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -53,18 +52,10 @@ def serve(
 @app.command()
 def env(home: Home = None) -> None:
     """Print what a shell evals to point every AWS SDK and the AWS CLI at the running server."""
-    from nextpick import supervisor
-    from nextpick.store import keys
+    from nextpick.cli.connect import address
 
     settings = _settings(home)
-    try:
-        if not supervisor.is_open(settings.home):
-            raise FileNotFoundError
-        url = json.loads((settings.home / "server.json").read_text())["url"]
-        pair = keys.read(settings.home / "credentials")[0]
-    except (OSError, IndexError):
-        print(f"nextpick: no server runs on {settings.home}; start one with: nextpick serve", file=sys.stderr)
-        raise typer.Exit(1) from None
+    url, pair = address(settings)
     for name in ("", "_PERSONALIZE", "_PERSONALIZE_RUNTIME", "_PERSONALIZE_EVENTS"):
         print(f"export AWS_ENDPOINT_URL{name}={url}")
     if settings.s3_endpoint:
@@ -87,6 +78,54 @@ def sample(directory: Annotated[Path, typer.Argument(help="Where to write; made 
     shop.write(directory)
     for kind, schema in shop.schemas.items():
         (directory / f"{kind.lower()}.json").write_text(schema)
+
+
+@app.command()
+def report(
+    arn: Annotated[str, typer.Argument(help="A solution version, solution, recommender or dataset.")],
+    output: Annotated[Path, typer.Option(help="File to write; - for standard output.")] = Path("report.html"),
+    new: Annotated[bool, typer.Option("--new", help="Make a new report even if there is one.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write the figures as JSON instead of a page.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Write how good a version is, or how healthy a dataset, as one HTML page."""
+    from nextpick.cli.report import write
+
+    write(_settings(home), arn, output, new=new, as_json=json)
+
+
+@app.command()
+def why(
+    campaign: Annotated[str, typer.Option(help="ARN of a campaign or recommender.")],
+    user: Annotated[str | None, typer.Option(help="Whom it recommends to.")] = None,
+    item: Annotated[
+        str | None, typer.Option(help="The item asked about; for related items, the one they are related to.")
+    ] = None,
+    about: Annotated[str | None, typer.Option(help="The item asked about, for related items.")] = None,
+    rank: Annotated[str | None, typer.Option(help="Items to rank, joined by commas, for rankings.")] = None,
+    filter: Annotated[str | None, typer.Option(help="ARN of a filter.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Option(help='A value of the filter, NAME="text"; may be repeated.')
+    ] = None,
+    results: Annotated[int, typer.Option(help="Items in the answer.", min=1)] = 10,
+    json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    home: Home = None,
+) -> None:
+    """Say why items are recommended, or why one is not and what would change that."""
+    from nextpick.cli.why import tell
+
+    given = {
+        "userId": user,
+        "itemId": item,
+        "aboutItemId": about,
+        "inputList": rank.split(",") if rank else None,
+        "filterArn": filter,
+        "filterValues": {v.partition("=")[0]: v.partition("=")[2] for v in values} if values else None,
+        "numResults": results,
+    }
+    tell(_settings(home), campaign, given, as_json=json)
 
 
 @app.command()

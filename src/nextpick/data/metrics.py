@@ -74,20 +74,32 @@ def hit_matrix(ranked: np.ndarray, truths: Sequence[AbstractSet[int]]) -> np.nda
 
 def mrr(hits: np.ndarray, k: int) -> float:
     """Return the mean of 1 / rank of the first hit within ``k``, 0 where there is none."""
-    within = hits[:, :k]
-    first = within.argmax(axis=1)
-    return float(np.where(within.any(axis=1), 1.0 / (first + 1), 0.0).mean()) if len(hits) else 0.0
+    return _mean(reciprocal_ranks(hits, k))
 
 
 def ndcg(hits: np.ndarray, sizes: np.ndarray, k: int) -> float:
     """Return the mean of the discounted gain within ``k`` over that of the relevant items (``sizes``) on top."""
-    discount = 1.0 / np.log2(np.arange(2, k + 2))
-    within = hits[:, :k]
-    gain = within @ discount[: within.shape[1]]
-    ideal = np.concatenate(([1.0], np.cumsum(discount)))[np.minimum(sizes, k)]
-    return float((gain / ideal).mean()) if len(hits) else 0.0
+    return _mean(gains(hits, sizes, k))
 
 
 def precision(hits: np.ndarray, k: int) -> float:
     """Return the mean of hits within ``k`` divided by ``k``, also where fewer items are relevant."""
-    return float(hits[:, :k].sum(axis=1).mean() / k) if len(hits) else 0.0
+    return _mean(hits[:, :k].sum(axis=1) / k)
+
+
+def reciprocal_ranks(hits: np.ndarray, k: int) -> np.ndarray:
+    """Return each query's 1 / rank of the first hit within ``k``, float64 [n_queries]."""
+    within = hits[:, :k]
+    return np.where(within.any(axis=1), 1.0 / (within.argmax(axis=1) + 1), 0.0)
+
+
+def gains(hits: np.ndarray, sizes: np.ndarray, k: int) -> np.ndarray:
+    """Return each query's discounted gain within ``k`` over the best there could be, float64 [n_queries]."""
+    discount = 1.0 / np.log2(np.arange(2, k + 2))
+    within = hits[:, :k]
+    ideal = np.concatenate(([1.0], np.cumsum(discount)))[np.minimum(sizes, k)]
+    return within @ discount[: within.shape[1]] / ideal
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else 0.0

@@ -20,6 +20,7 @@ from nextpick.data.run import Run, Stopped
 from nextpick.errors import ServiceError
 from nextpick.jobs import queue
 from nextpick.jobs.work import JobFailure, Outcome, Work
+from nextpick.resources import reports
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
 from nextpick.telemetry import configure_logging
@@ -37,7 +38,10 @@ _MODULES = {
     "compact": "compact",
     "export": "export_data",
     "delete": "delete_data",
+    "evaluate": "evaluate",
+    "health": "health",
 }
+_NICE, _NICE_OF_REPORTS = 10, 19
 _REPORT_EVERY_S = 0.25
 
 log = logging.getLogger(__name__)
@@ -46,7 +50,7 @@ log = logging.getLogger(__name__)
 def main(home: str, job_id: str, fence: str, parent_fd: str) -> None:
     """Do one claimed job and end it in the records."""
     threading.Thread(target=_end_with_parent, args=(int(parent_fd),), daemon=True).start()
-    os.nice(10)
+    os.nice(_NICE)
     settings = Settings.load(home=Path(home))
     configure_logging(settings.log_level)
     records = Records(settings.home / "nextpick.db")
@@ -55,6 +59,8 @@ def main(home: str, job_id: str, fence: str, parent_fd: str) -> None:
         resource = tx.get(job.arn) if job else None
     if job is None or resource is None or job.fence != int(fence):
         return
+    if job.kind in reports.KINDS:
+        os.nice(_NICE_OF_REPORTS - _NICE)  # whatever somebody waits for comes first
     try:
         perform(records, job, settings)
     except queue.Fenced:

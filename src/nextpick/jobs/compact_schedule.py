@@ -2,7 +2,7 @@
 
 from nextpick.jobs.folding import stream_of
 from nextpick.jobs.queue import LIVE
-from nextpick.resources import lifecycle
+from nextpick.resources import lifecycle, reports
 from nextpick.resources.kinds import DATASET
 from nextpick.settings import Settings
 from nextpick.store import log as event_log
@@ -26,7 +26,7 @@ class CompactSchedule:
         log_dir = self._settings.home / "log"
         positions = event_log.positions(log_dir)
         with self._records.read() as tx:
-            found = [(d, tx.find_jobs(arn=d.arn)) for d in tx.find(DATASET.arn_kind)]
+            found = [(d, reports.without(tx.find_jobs(arn=d.arn))) for d in tx.find(DATASET.arn_kind)]
         for dataset, jobs in found:
             mark = dataset.internal.get("mark")
             if dataset.status != lifecycle.ACTIVE or any(job.state in (*LIVE, "QUEUED") for job in jobs):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.csv
 
-from nextpick.data import forget
+from nextpick.data import forget, health
 from nextpick.data.avro import parse_schema
 from nextpick.data.filters.resolve import EVENTS
 from nextpick.data.view import open_view
@@ -25,7 +25,7 @@ from nextpick.jobs.objects import inputs
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
 from nextpick.models import artifact
 from nextpick.recipes import catalogue
-from nextpick.resources import lifecycle, trained
+from nextpick.resources import lifecycle, reports, trained
 from nextpick.resources.kinds import DATASET, DATASET_IMPORT_JOB
 from nextpick.store import erase
 from nextpick.store.records import Resource, Transaction
@@ -50,6 +50,7 @@ def perform(work: Work) -> Outcome:
     users = _users(work)
     gone = pa.array(users, pa.string())
     deleted = {"rows_in_parts": 0, "rows_in_log": 0, "versions": 0}
+    halted = _halt_reports(work)
     while True:
         group = work.resource.parent or ""
         busy = _others(work, group)
@@ -87,8 +88,22 @@ def perform(work: Work) -> Outcome:
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
         resource.body = {**resource.body, "numDeleted": total}
         lifecycle.move(tx, resource, lifecycle.COMPLETED, now)
+        for told_of in filter(None, map(tx.get, halted)):
+            if told_of.deleted_at is None:
+                reports.queue(tx, told_of, now)
 
     return Outcome(commit, {"users": len(users), "deleted": deleted, "found_afterwards": found})
+
+
+def _halt_reports(work: Work) -> list[str]:
+    """Stop the group's reports, so that the deletion need not wait for them; return what they are of."""
+    halted = []
+    with work.records.write() as tx:
+        for job in tx.find_jobs(states=("QUEUED", "RUNNING")):
+            if job.kind in reports.KINDS and trained.group_of(tx, job.arn) == work.resource.parent:
+                reports.end(tx, job, work.clock.now())
+                halted.append(job.arn)
+    return halted
 
 
 def _users(work: Work) -> list[str]:
@@ -190,8 +205,12 @@ def _version(work: Work, name: str, number: int, users: list[str]) -> _Changed |
 
 
 def _clear_reports(tx: Transaction, datasets: list[Resource], users: set[str]) -> None:
-    """Take the users out of the examples of bad cells that reports of imports show."""
+    """Take the users out of the examples that reports of imports and of health show."""
     for dataset in datasets:
+        for job in tx.find_jobs(arn=dataset.arn):
+            if job.kind == reports.HEALTH and job.report is not None:
+                job.report = health.without_users(job.report, users)
+                tx.save_job(job)
         for imported in tx.find(DATASET_IMPORT_JOB.arn_kind, parent=dataset.arn):
             for job in tx.find_jobs(arn=imported.arn):
                 problems = (job.report or {}).get("problems", [])

@@ -13,7 +13,8 @@ from nextpick.data.table import import_part
 from nextpick.jobs import folding, import_attribution, views
 from nextpick.jobs.objects import inputs
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir, results
-from nextpick.resources import datasets, usage
+from nextpick.resources import datasets, reports, usage
+from nextpick.resources.kinds import DATASET
 from nextpick.store.records import Resource, Transaction
 
 
@@ -56,7 +57,19 @@ def perform(work: Work) -> Outcome:
         rows = report.rows_written
         datasets.commit_import(tx, resource, now, part=part, rows=rows, latest=latest, view=view, fold=fold)
         attributed.record(tx, now)
+        if work.settings.auto_reports:
+            _queue_reports(tx, resource.parent or "", now)
         usage.use(tx, resource, usage.IMPORTED_BYTES, sum(found.size for found in objects), now)
 
     full: dict[str, Any] = msgspec.to_builtins(report)
     return Outcome(commit, full)
+
+
+def _queue_reports(tx: Transaction, arn: str, now: float) -> None:
+    """Queue the health report of a dataset, and of those beside it that speak of its records."""
+    dataset = tx.get(arn)
+    if dataset is None or dataset.deleted_at is not None:
+        return
+    for other in tx.find(DATASET.arn_kind, parent=dataset.parent):
+        if other.arn == arn or (other.internal["parts"] and other.body["datasetType"] in EVENTS):
+            reports.queue(tx, other, now)

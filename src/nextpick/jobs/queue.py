@@ -7,7 +7,7 @@ say a process that was believed dead, finds that its fence is not the newest and
 from collections.abc import Callable
 from typing import Any
 
-from nextpick.resources import lifecycle, recommenders, updates, usage, versions
+from nextpick.resources import lifecycle, recommenders, reports, updates, usage, versions
 from nextpick.resources.kinds import CAMPAIGN, RECOMMENDER, SOLUTION_VERSION
 from nextpick.store.records import Job, Records, Resource, Transaction
 
@@ -33,7 +33,8 @@ def claim(records: Records, job_id: str, now: float) -> Job | None:
         job.state, job.fence, job.attempts = "RUNNING", job.fence + 1, job.attempts + 1
         job.progress, job.stage, job.started_at, job.heartbeat_at = 0.0, "starting", now, now
         tx.save_job(job)
-        _begin(tx, resource, now)
+        if job.kind not in reports.KINDS:
+            _begin(tx, resource, now)
         return job
 
 
@@ -51,7 +52,7 @@ def finish(records: Records, job: Job, now: float, commit: Commit, report: dict[
     with records.write() as tx:
         held = _held(tx, job)
         resource = tx.get(job.arn)
-        if held.state == "STOPPING" and resource is not None:
+        if held.state == "STOPPING" and _can_stop(held, resource):
             _stop(tx, held, resource, now)
             return
         if resource is None or resource.deleted_at is not None:
@@ -75,7 +76,7 @@ def stopped(records: Records, job: Job, now: float) -> None:
     with records.write() as tx:
         held = _held(tx, job)
         resource = tx.get(job.arn)
-        if resource is not None:
+        if _can_stop(held, resource):
             _stop(tx, held, resource, now)
 
 
@@ -87,7 +88,7 @@ def release(records: Records, job: Job, now: float, why: str, attempts: int) -> 
         if held is None or held.fence != job.fence or held.state not in LIVE:
             return
         resource = tx.get(held.arn)
-        if held.state == "STOPPING" and resource is not None:
+        if held.state == "STOPPING" and _can_stop(held, resource):
             _stop(tx, held, resource, now)
         elif held.attempts >= attempts:
             _fail(
@@ -112,7 +113,9 @@ def recover(records: Records, now: float, attempts: int) -> None:
 def ask_to_stop(tx: Transaction, job: Job, now: float) -> None:
     """Stop a job that waits, or ask the process of one that runs to end."""
     resource = tx.get(job.arn)
-    if resource is not None and resource.kind == SOLUTION_VERSION.arn_kind:
+    if job.kind in reports.KINDS:
+        reports.end(tx, job, now)
+    elif resource is not None and resource.kind == SOLUTION_VERSION.arn_kind:
         versions.stop(tx, resource, now)
     elif job.state == "QUEUED" and resource is not None:
         _stop(tx, job, resource, now)
@@ -144,7 +147,7 @@ def _begin(tx: Transaction, resource: Resource, now: float) -> None:
 
 def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
     resource = tx.get(job.arn)
-    if resource is not None and resource.deleted_at is None:
+    if resource is not None and resource.deleted_at is None and job.kind not in reports.KINDS:
         if resource.kind == RECOMMENDER.arn_kind:
             recommenders.fail(tx, resource, now, reason)
         elif resource.kind == CAMPAIGN.arn_kind:
@@ -154,8 +157,14 @@ def _fail(tx: Transaction, job: Job, now: float, reason: str) -> None:
     _end(tx, job, "FAILED", now, reason)
 
 
-def _stop(tx: Transaction, job: Job, resource: Resource, now: float) -> None:
-    if resource.status == lifecycle.CREATE_STOPPING:
+def _can_stop(job: Job, resource: Resource | None) -> bool:
+    return resource is not None or job.kind in reports.KINDS
+
+
+def _stop(tx: Transaction, job: Job, resource: Resource | None, now: float) -> None:
+    if resource is None or job.kind in reports.KINDS:
+        pass  # a report leaves its resource as it is
+    elif resource.status == lifecycle.CREATE_STOPPING:
         lifecycle.move(tx, resource, lifecycle.CREATE_STOPPED, now)
         if job.started_at is not None:  # a stopped training is charged up to its stop
             hours = round((now - job.started_at) / 3600, 3)

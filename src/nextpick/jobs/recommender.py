@@ -7,7 +7,7 @@ from nextpick.jobs import deploy, train, views
 from nextpick.jobs.work import JobFailure, Outcome, Work, results
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
-from nextpick.resources import lifecycle, recommenders, versions
+from nextpick.resources import lifecycle, recommenders, reports, versions
 from nextpick.resources.views import is_lacking, with_view
 from nextpick.store.records import Resource, Transaction
 
@@ -45,6 +45,8 @@ def perform(work: Work) -> Outcome:
             if dataset is not None and with_view(dataset, view[1]):
                 tx.save(dataset)
         recommenders.trained(tx, resource, now, serving=serving, metrics=made.metrics, hours=made.hours)
+        if work.settings.auto_reports and not (info.refreshes and reports.newest(tx, resource)[0]):
+            reports.queue(tx, resource, now)
 
     return Outcome(commit, made.report)
 

@@ -11,6 +11,7 @@ import time
 
 from nextpick.clock import Clock
 from nextpick.jobs import attribution_schedule, compact_schedule, queue, schedule, sweep
+from nextpick.resources import reports
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
 
@@ -18,6 +19,7 @@ _POLL_S = 0.02
 _STOP_GRACE_S = 10.0
 _LIGHT = ("deploy", "filter", "attribute")  # seconds at most, so they do not wait for a training's slot
 _LIGHT_SLOTS = 4
+_REPORT_SLOTS = 1  # reports take no slot from what somebody waits for
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 
 log = logging.getLogger(__name__)
@@ -87,8 +89,9 @@ class JobRunner:
         with self._records.read() as tx:
             queued = tx.find_jobs(states=("QUEUED",))
         for job in queued:
-            running = [c for c in self._children.values() if (c.job.kind in _LIGHT) == (job.kind in _LIGHT)]
-            slots = _LIGHT_SLOTS if job.kind in _LIGHT else self._settings.job_slots
+            weight = _weight(job.kind)
+            running = [c for c in self._children.values() if _weight(c.job.kind) == weight]
+            slots = {"light": _LIGHT_SLOTS, "report": _REPORT_SLOTS}.get(weight, self._settings.job_slots)
             if len(running) >= slots or any(c.job.arn == job.arn for c in running):
                 continue
             claimed = queue.claim(self._records, job.id, self._clock.now())
@@ -137,6 +140,11 @@ class JobRunner:
         if ended:
             sweep.sweep(self._records, self._settings.home)
         return ended
+
+
+def _weight(kind: str) -> str:
+    """Return whose slots a job takes."""
+    return "light" if kind in _LIGHT else "report" if kind in reports.KINDS else "heavy"
 
 
 def _why(status: int) -> str:

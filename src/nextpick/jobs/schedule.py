@@ -11,7 +11,7 @@ from typing import Any
 from nextpick.errors import ServiceError
 from nextpick.jobs.folding import stream_of
 from nextpick.recipes import catalogue
-from nextpick.resources import lifecycle, recommenders, updates, versions
+from nextpick.resources import lifecycle, recommenders, reports, updates, versions
 from nextpick.resources.datasets import PUT
 from nextpick.resources.kinds import (
     CAMPAIGN,
@@ -113,7 +113,7 @@ def _stale(tx: Transaction, solution: Resource, settings: Settings, now: float) 
 
 def _waits(tx: Transaction, resource: Resource, now: float) -> bool:
     """Tell whether a job of a resource has not ended, or has failed not long ago."""
-    jobs = tx.find_jobs(arn=resource.arn)
+    jobs = reports.without(tx.find_jobs(arn=resource.arn))
     if not jobs:
         return False
     last = jobs[-1]

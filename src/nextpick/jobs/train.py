@@ -22,7 +22,7 @@ from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
-from nextpick.resources import versions
+from nextpick.resources import reports, versions
 from nextpick.resources.kinds import SOLUTION
 from nextpick.serving.versions import FORMAT, load
 from nextpick.store import log as event_log
@@ -65,6 +65,8 @@ def perform(work: Work) -> Outcome:
 
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
         versions.complete(tx, resource, now, trained=trained, internal=internal)
+        if work.settings.auto_reports:
+            reports.queue(tx, resource, now)
 
     return Outcome(commit, made.report)
 

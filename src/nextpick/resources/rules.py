@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nextpick.errors import LimitExceeded, ResourceInUse
 from nextpick.names import resource_arn
-from nextpick.resources import lifecycle, updates, usage
+from nextpick.resources import lifecycle, reports, updates, usage
 from nextpick.resources.kinds import (
     CAMPAIGN,
     DATASET,
@@ -121,7 +121,9 @@ def delete(tx: Transaction, resource: Resource, now: float) -> None:
         raise ResourceInUse(f"{resource.arn} is in use by {blocker.arn}{state}.")
     for kind in _GO_ALONG.get(resource.kind, ()):
         for child in tx.find(kind, parent=resource.arn):
+            reports.stop(tx, child.arn, now)
             tx.remove(child)
+    reports.stop(tx, resource.arn, now)
     if resource.kind in _DEPLOYED:
         usage.provision(tx, resource, 0, now)
     lifecycle.bury(tx, resource, now)

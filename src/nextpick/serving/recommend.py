@@ -71,6 +71,12 @@ class Wish(NamedTuple):
 def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish) -> list[PredictedItem]:
     """Return the best items, best first, promoted ones at places of their own; raises InvalidInput for what
     the recipe needs."""
+    query = query_of(asker, campaign, version, wish)
+    return answer(asker, campaign, version, scores_of(campaign, version, query), wish)
+
+
+def query_of(asker: Asker, campaign: CampaignView, version: Version, wish: Wish) -> Query:
+    """Return what the recipe is asked to recommend by; raises as ``recommend``."""
     info = version.info
     if info.type == "PERSONALIZED_RANKING":
         raise InvalidInput(
@@ -84,12 +90,22 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
         if given is None and member in info.needs:
             raise InvalidInput(f"{member} is required: {campaign.arn} serves {info.name}.")
     if info.type == "RELATED_ITEMS":
-        query = Query(-1, _NO_HISTORY, version.data.items.ids.row(wish.item or ""))
-    else:
-        query = ask(asker, campaign, version, wish.user or "", wish.context)
+        return Query(-1, _NO_HISTORY, version.data.items.ids.row(wish.item or ""))
+    return ask(asker, campaign, version, wish.user or "", wish.context)
+
+
+def scores_of(campaign: CampaignView, version: Version, query: Query) -> np.ndarray:
+    """Return what the campaign gives each item for a query, float32 [n_items]."""
     scores = version.module.score(version.state, [query])[0]
     if influence := campaign.config.get("rankingInfluence"):
-        scores = version.module.influenced(version.state, scores, influence)
+        return version.module.influenced(version.state, scores, influence)
+    return scores
+
+
+def answer(
+    asker: Asker, campaign: CampaignView, version: Version, scores: np.ndarray, wish: Wish
+) -> list[PredictedItem]:
+    """Return the items of an answer by the scores of all items."""
     if wish.promotion is not None:
         return _promoted(asker, campaign, version, scores, wish, wish.promotion)
     return _best(asker, campaign, version, scores, wish)
