@@ -33,7 +33,8 @@ class Subscription(msgspec.Struct):
     """One subscription: exactly one of ``webhook`` (a URL), ``email`` (addresses) and ``command`` (words).
 
     events: patterns ``KIND:STATUS`` with ``*``, as ``Campaign:*``; a delivery is made for what matches one. secret:
-    what webhooks are signed with. subject, body: templates, with $kind, $name, $status, $reason, $arn, $time and $seconds.
+    what webhooks are signed with. subject, body: templates, with $kind, $name, $status, $reason, $arn, $time and
+    $seconds.
     """
 
     name: str
