@@ -1,6 +1,7 @@
 """Assembly: settings, stores, serving, routes, HTTP applications. The only place that constructs them."""
 
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -31,10 +32,17 @@ from nextpick.store.log import LogReader, LogWriter
 from nextpick.store.rates import Rates
 from nextpick.store.records import Records
 from nextpick.store.usage import UsageCounter
+from nextpick.stream.kinesis import Kinesis
+from nextpick.stream.registry import Streams
+from nextpick.stream.writer import StreamWriter
 from nextpick.wire.asgi import ASGIApp
+from nextpick.wire.caller import Callers
 from nextpick.wire.direct import invoke
 from nextpick.wire.dispatch import Call
+from nextpick.wire.reading import Bodies
 from nextpick.wire.server import asgi_app
+
+_THREADS = 4
 
 _RECOMMENDING = {
     info.name
@@ -88,7 +96,14 @@ class Engine:
         if settings.neighbours:
             buckets = Buckets(home / "buckets", owner=worker)
             self._neighbours = Neighbours(self.records, buckets, guard, keys.find, settings, clock, auth)
-        neighbours = self._neighbours.apps if self._neighbours else {}
+        self._streams = Streams(home)
+        self._stream_writer = StreamWriter(self._streams, clock)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-streams")
+        self._kinesis = Kinesis(self._streams, self._stream_writer, guard, clock, self._pool)
+        neighbours = dict(self._neighbours.apps) if self._neighbours else {}
+        if settings.neighbours:
+            callers = Callers(keys.find, settings, clock, auth, frozenset({"kinesis"}))
+            neighbours["kinesis"] = self._kinesis.service.asgi(callers, Bodies(settings))
         self.asgi: ASGIApp = asgi_app(routes, keys.find, settings, clock, mounts, auth, neighbours)
 
     async def _invoke(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -107,6 +122,9 @@ class Engine:
         """Write what is queued for the log and close the stores."""
         if self._neighbours is not None:
             self._neighbours.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._stream_writer.close()
+        self._streams.close()
         self._usage.close()
         if self._rates is not None:
             self._rates.close()
