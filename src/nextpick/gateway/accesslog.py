@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nextpick.gateway.context import time_of
 from nextpick.gateway.messages import Reply, Request
 
 JSON_FORMAT = json.dumps(
@@ -43,13 +44,10 @@ def line_of(format: str) -> Line:
     """Return what writes lines; a variable that has no value is ``-``, within the quotes of JSON as without."""
     parts = _VARIABLE.split(format)
     reads = [_read(name) for name in parts[1::2]]
-    texts = [part.replace("\n", " ") for part in parts[::2]]
+    form = "%s".join(part.replace("\n", " ").replace("%", "%%") for part in parts[::2]) + "\n"
 
     def line(request: Request, reply: Reply, took_s: float) -> str:
-        pieces = [texts[0]]
-        for read, text in zip(reads, texts[1:], strict=True):
-            pieces += (read(request, reply, took_s), text)
-        return "".join(pieces) + "\n"
+        return form % tuple([read(request, reply, took_s) for read in reads])
 
     return line
 
@@ -77,9 +75,7 @@ def _quoted(text: str) -> str:
 _QUICK: dict[str, Line] = {
     "requestId": lambda request, reply, took_s: request.id,
     "identity.sourceIp": lambda request, reply, took_s: request.source_ip,
-    "requestTime": lambda request, reply, took_s: time.strftime(
-        "%d/%b/%Y:%H:%M:%S +0000", time.gmtime(request.now)
-    ),
+    "requestTime": lambda request, reply, took_s: time_of(int(request.now)),
     "httpMethod": lambda request, reply, took_s: request.verb,
     "resourcePath": lambda request, reply, took_s: request.resource or "-",
     "path": lambda request, reply, took_s: _quoted(f"/{request.stage.name}{request.path}"),

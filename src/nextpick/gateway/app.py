@@ -94,11 +94,12 @@ class Gateway:
         request.is_quick = True
         try:
             reply = self._follow(request, route)
+            if inspect.iscoroutine(reply):
+                reply.close()
+            if not isinstance(reply, Reply) or reply.status != 200:
+                return None
+            self._admit(request, route)  # last, so that nobody is counted who is then asked again
         except Exception:
-            return None
-        if inspect.iscoroutine(reply):
-            reply.close()
-        if not isinstance(reply, Reply) or reply.status != 200:
             return None
         reply = _finished(request, reply)
         if stage.line is not None:
@@ -162,15 +163,20 @@ class Gateway:
             if preflight is None:
                 raise Refusal("MISSING_AUTHENTICATION_TOKEN")
             return preflight
+        self._admit(request, route)
         return self._follow(request, route)
 
-    def _follow(self, request: Request, route: Route) -> Reply | Awaitable[Reply]:
-        """Answer by a route: admit, validate, look into the cache, integrate. Raises Refusal."""
+    def _admit(self, request: Request, route: Route) -> None:
+        """Let a request through: its key, its plan, the stage's rate. Raises Refusal."""
         stage = request.stage
         if route.method.needs_key:
             self._judge().admit(request)
         if stage.throttle is not None:
             self._judge().throttle(f"{stage.api} {stage.name}", *stage.throttle)
+
+    def _follow(self, request: Request, route: Route) -> Reply | Awaitable[Reply]:
+        """Answer by a route: validate, look into the cache, integrate. Raises Refusal."""
+        stage = request.stage
         for check in route.checks:
             check(request)
         if stage.cache is None or route.cache_key is None or request.verb != "GET":

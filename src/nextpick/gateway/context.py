@@ -2,6 +2,7 @@
 Lambda function for proxy integration" (format 1.0)."""
 
 import base64
+import functools
 import time
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,12 @@ _IDENTITY = (
     "user",
     "userArn",
 )
+
+
+@functools.lru_cache(maxsize=64)
+def time_of(second: int) -> str:
+    """Return a moment as access logs write it."""
+    return time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(second))
 
 
 def context_of(request: "Request") -> dict[str, Any]:
@@ -44,7 +51,7 @@ def context_of(request: "Request") -> dict[str, Any]:
         "path": f"/{stage.name}{request.path}",
         "protocol": "HTTP/1.1",
         "requestId": request.id,
-        "requestTime": time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(request.now)),
+        "requestTime": time_of(int(request.now)),
         "requestTimeEpoch": int(request.now * 1000),
         "resourceId": blake2b(request.resource.encode(), digest_size=3).hexdigest(),
         "resourcePath": request.resource,

@@ -12,7 +12,7 @@ from nextpick.gateway.door import Door
 from nextpick.gateway.experiments import Experiment, experiment
 from nextpick.gateway.integrate import Integration
 from nextpick.gateway.mapping import constant_or_source, with_variables
-from nextpick.gateway.messages import Reply, Request
+from nextpick.gateway.messages import Reply, Request, Waits
 from nextpick.names import request_id
 from nextpick.wire.body import decode
 from nextpick.wire.shapes import validate
@@ -50,6 +50,8 @@ def _events(api: Api, declared: dict[str, Any], variables: Mapping[str, str], do
         return Reply(200, b"{}", (_JSON, _NO_STORE))
 
     def integrate(request: Request) -> Awaitable[Reply]:
+        if request.is_quick:
+            raise Waits
         return put(request)
 
     return integrate
@@ -111,6 +113,8 @@ def _stream(declared: dict[str, Any], variables: Mapping[str, str], door: Door) 
             return Reply(400, msgspec.json.encode({"message": error.message}), (_JSON,))
 
     def integrate(request: Request) -> Awaitable[Reply]:
+        if request.is_quick:
+            raise Waits
         return answer(request)
 
     return integrate

@@ -65,8 +65,8 @@ class Stage:
                 key = cache_key(method.integration, method.is_direct) if caches else None
             except ValueError as error:
                 raise DocumentError(f"{method.place}: {error}") from None
-            quick = method.is_direct and not method.needs_key and self.throttle is None
-            route = Route(method, checks(api, method), make(api, method, self.variables, door), key, quick)
+            integration = make(api, method, self.variables, door)
+            route = Route(method, checks(api, method), integration, key, method.is_direct)
             resources.setdefault(method.resource, {})[method.verb] = route
         for resource, routes in resources.items():
             try:
