@@ -9,9 +9,8 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from serve import Server, campaign, measure
-
 from nextpick.gateway.store import GatewayStore
+from serve import Server, campaign, measure
 
 CONNECTIONS = 16
 
@@ -77,7 +76,9 @@ def main() -> None:
                 measure(server.worker(), server.port, requests, 1, 0.5)
             for _ in range(options.rounds):
                 for name, requests in asked.items():
-                    found[name].append(measure(server.worker(), server.port, requests, CONNECTIONS, options.seconds))
+                    found[name].append(
+                        measure(server.worker(), server.port, requests, CONNECTIONS, options.seconds)
+                    )
         finally:
             server.stop()
     engine = found["engine, signed"]

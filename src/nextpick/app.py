@@ -11,7 +11,7 @@ from nextpick.access.keys import Keys
 from nextpick.api import table
 from nextpick.api.context import Services
 from nextpick.clock import Clock
-from nextpick.gateway.app import Gateway
+from nextpick.gateway.app import Alone, Gateway
 from nextpick.gateway.door import Door
 from nextpick.jobs.work import datasets_dir, versions_dir
 from nextpick.names import parse_arn, request_id
@@ -110,6 +110,7 @@ class Engine:
             lambda location: _read(location, settings),
         )
         self._gateway = Gateway(door, Bodies(settings), settings.account, settings.region)
+        self.gateway_alone: ASGIApp = Alone(self._gateway)
         mounts: dict[str, ASGIApp] = {
             "/healthz": _plain(b"ok\n"),
             "/readyz": _plain(b"ready\n"),

@@ -118,6 +118,8 @@ class Gateway:
     ) -> Request | None:
         """Return a request to a stage there is."""
         path = raw_path.decode("latin-1")
+        if not path.startswith(PREFIX):
+            return None
         parts = path[len(PREFIX) :].split("/", 2)
         if len(parts) < 2:
             return None
@@ -144,7 +146,9 @@ class Gateway:
 
     def _load(self, api: str, name: str) -> Stage | None:
         if (api, name) == ("demo", "dev"):
-            row = StageRow("demo", "demo", "dev", self._account, self._region, "demo", {}, {"accessLog": ""}, 0.0)
+            row = StageRow(
+                "demo", "demo", "dev", self._account, self._region, "demo", {}, {"accessLog": ""}, 0.0
+            )
             text = resources.files("nextpick.gateway").joinpath("demo.json").read_text()
             return Stage(row, json.loads(text), self._door)
         rows = self._store.stages(api, name) if self._store is not None else []
@@ -236,6 +240,28 @@ class Gateway:
             self._keys.close()
         if self._store is not None:
             self._store.close()
+
+
+class Alone:
+    """The gateway on a port of its own, where the prefix may be left out: ``/API/STAGE/…``."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.quick_mounts = {b"/": self.answer_now}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] == "http":
+            await self._gateway({**scope, "raw_path": _prefixed(scope["raw_path"])}, receive, send)
+
+    def answer_now(self, url: bytes, headers: list[tuple[bytes, bytes]], client: str) -> bytes | None:
+        """As ``Gateway.answer_now``."""
+        return self._gateway.answer_now(_prefixed(url), headers, client)
+
+
+def _prefixed(url: bytes) -> bytes:
+    prefix = PREFIX.encode()
+    return url if url.startswith(prefix) else prefix + url.removeprefix(b"/")
 
 
 async def _keep(stage: Stage, key: object, pending: Awaitable[Reply], now: float) -> Reply:

@@ -65,7 +65,9 @@ def context_of(request: "Request") -> dict[str, Any]:
 def proxy_event(request: "Request", is_binary: bool) -> dict[str, Any]:
     """Return the event of a proxy integration, format 1.0. Members without content are null, as there."""
     context = request.context
-    told = {k: v for k, v in context.items() if k not in ("requestOverride", "responseOverride", *request.noted)}
+    told = {
+        k: v for k, v in context.items() if k not in ("requestOverride", "responseOverride", *request.noted)
+    }
     many_headers: dict[str, list[str]] = {}
     for name, value in request.header_pairs:
         many_headers.setdefault(_title(name), []).append(value)

@@ -65,7 +65,9 @@ def read(document: Any, function_type: str | None = None) -> Api:
         for verb, operation in item.items():
             if verb in VERBS or verb == ANY:
                 shared = item.get("parameters", [])
-                methods.append(_method(document, validators, resource, verb, operation, shared, function_type))
+                methods.append(
+                    _method(document, validators, resource, verb, operation, shared, function_type)
+                )
     return Api(
         str(document.get("info", {}).get("title", "")),
         tuple(methods),
@@ -95,7 +97,9 @@ def _method(
     validator = validators.get(named, {}) if named is not None else {}
     if named is not None and named not in validators:
         raise DocumentError(f"{where}: there is no request validator {named!r}.")
-    parameters = [resolve(document, parameter, where) for parameter in [*shared, *operation.get("parameters", [])]]
+    parameters = [
+        resolve(document, parameter, where) for parameter in [*shared, *operation.get("parameters", [])]
+    ]
     required = tuple(
         (_PLACES[p["in"]], p["name"]) for p in parameters if p.get("required") and p.get("in") in _PLACES
     )
@@ -142,7 +146,9 @@ def _models(
     document: dict[str, Any], operation: dict[str, Any], parameters: list[dict[str, Any]], where: str
 ) -> dict[str, dict[str, Any]]:
     body = resolve(document, operation.get("requestBody", {}), where)
-    models = {kind.lower(): held["schema"] for kind, held in body.get("content", {}).items() if "schema" in held}
+    models = {
+        kind.lower(): held["schema"] for kind, held in body.get("content", {}).items() if "schema" in held
+    }
     for parameter in parameters:  # Swagger 2
         if parameter.get("in") == "body" and "schema" in parameter:
             consumed = operation.get("consumes", document.get("consumes", ["application/json"]))

@@ -1,11 +1,12 @@
 """Splits of users between variations: the same user always sees the same one."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from nextpick.gateway.document import Api
+from nextpick.gateway.mapping import with_variables
 
 
 class Variation(NamedTuple):
@@ -38,7 +39,7 @@ def _choose(name: str, variations: Sequence[Variation], user: str) -> Variation:
     return next(variation for variation in variations if at < variation.upto)
 
 
-def experiment(api: Api, name: str) -> Experiment:
+def experiment(api: Api, name: str, variables: Mapping[str, str]) -> Experiment:
     """Return an experiment that ``x-nextpick-experiments`` declares. Raises ValueError."""
     declared = api.experiments.get(name)
     if declared is None:
@@ -50,7 +51,7 @@ def experiment(api: Api, name: str) -> Experiment:
     variations, sum_ = [], 0.0
     for variation, weight in zip(given, weights, strict=True):
         sum_ += weight
-        campaign = variation["campaignArn"]
+        campaign = with_variables(variation["campaignArn"], variables)
         upto = 1.0 if variation is given[-1] else sum_ / sum(weights)
         variations.append(Variation(str(variation.get("name", campaign)), campaign, upto))
     return Experiment(name, tuple(variations))

@@ -25,7 +25,10 @@ class Freshness:
         if not isinstance(self._max_age, int) or not 0 <= self._max_age <= _LONGEST_S:
             raise ValueError(f"cache.maxAge is {self._max_age!r}; it must be a number of seconds")
         directives = str(declared.get("directives", "private"))
-        self._control = ("cache-control", f"{directives}, max-age={self._max_age}" if directives else f"max-age={self._max_age}")
+        self._control = (
+            "cache-control",
+            f"{directives}, max-age={self._max_age}" if directives else f"max-age={self._max_age}",
+        )
 
     def headers(self, body: bytes, items: Any) -> tuple[Header, ...]:
         """Return the headers of an answer; ``items`` are what makes two answers the same."""

@@ -15,7 +15,9 @@ from nextpick.gateway.mapping import with_variables
 from nextpick.gateway.messages import Refusal, Reply, Request
 
 LONGEST_WAIT_S = 29.0
-_FUNCTION = re.compile(r".*/functions/(?:arn:[^/]*:function:)?([^/:]+)(?::([^/:]+))?/invocations|([A-Za-z0-9_-]+)")
+_FUNCTION = re.compile(
+    r".*/functions/(?:arn:[^/]*:function:)?([^/:]+)(?::([^/:]+))?/invocations|([A-Za-z0-9_-]+)"
+)
 
 
 def function_of(integration: dict[str, Any], variables: Mapping[str, str]) -> tuple[str, str | None]:
@@ -107,15 +109,16 @@ _PROXY_MEMBERS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase6
 
 def _headers(single: Any, many: Any) -> list[tuple[str, str]] | None:
     """Return the headers of an answer, None where they are none; lists win over single values of the same name."""
-    if not isinstance(single or {}, dict) or not isinstance(many or {}, dict):
+    single, many = {} if single is None else single, {} if many is None else many
+    if not isinstance(single, dict) or not isinstance(many, dict):
         return None
     found: list[tuple[str, str]] = []
-    listed = {name.lower() for name in many or {}}
-    for name, values in (many or {}).items():
+    listed = {name.lower() for name in many}
+    for name, values in many.items():
         if not isinstance(values, list):
             return None
         found += [(name, _text(value)) for value in values]
-    found += [(name, _text(value)) for name, value in (single or {}).items() if name.lower() not in listed]
+    found += [(name, _text(value)) for name, value in single.items() if name.lower() not in listed]
     return [(name, value) for name, value in found if name.lower() not in _OURS]
 
 

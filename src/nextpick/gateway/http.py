@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from nextpick.gateway.mapped import Outgoing
 
 HOP_BY_HOP = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade host "
-    "content-length".split()
+    ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length"]
 )
 _LARGEST_ANSWER = 10 << 20
 
@@ -34,7 +33,9 @@ def forwarder(integration: dict[str, Any], variables: Mapping[str, str], timeout
     uri, method = _target(integration, variables)
 
     async def forward(request: Request, body: str, out: "Outgoing") -> tuple[Answered, str]:
-        headers = [(k, v) for k, v in request.header_pairs if k.lower() not in (*HOP_BY_HOP, "accept-encoding")]
+        headers = [
+            (k, v) for k, v in request.header_pairs if k.lower() not in (*HOP_BY_HOP, "accept-encoding")
+        ]
         given = {name.lower() for name in out.header}
         headers = [(k, v) for k, v in headers if k.lower() not in given]
         headers += [(k, text(v)) for k, v in out.header.items()]
@@ -80,7 +81,9 @@ async def _send(
     method: str, url: str, headers: list[tuple[str, str]], body: bytes, timeout_s: float, encoding: str
 ) -> tuple[Answered, str]:
     loop = asyncio.get_running_loop()
-    status, answered, content = await loop.run_in_executor(None, _request, method, url, headers, body, timeout_s)
+    status, answered, content = await loop.run_in_executor(
+        None, _request, method, url, headers, body, timeout_s
+    )
     return Answered(status, answered, content.decode(encoding, "replace")), str(status)
 
 
@@ -101,6 +104,8 @@ def _request(
         )
         content = answer.read(_LARGEST_ANSWER + 1, decode_content=True)
         answer.release_conn()
+    except urllib3.exceptions.NewConnectionError:  # which is a timeout by inheritance only
+        raise Refusal("INTEGRATION_FAILURE") from None
     except urllib3.exceptions.TimeoutError:
         raise Refusal("INTEGRATION_TIMEOUT") from None
     except (urllib3.exceptions.HTTPError, ValueError):

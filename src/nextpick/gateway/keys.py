@@ -11,7 +11,9 @@ from nextpick.gateway.messages import Refusal, Request
 from nextpick.gateway.store import GatewayStore, Holder, Plan
 from nextpick.gateway.tokens import TokenBuckets
 
-_BLOCKS = 1000  # a worker takes a quota in this many blocks: what it has taken and a kill -9 ends counts as used
+_BLOCKS = (
+    1000  # a worker takes a quota in this many blocks: what it has taken and a kill -9 ends counts as used
+)
 _MOST_HOLDERS = 10_000
 
 

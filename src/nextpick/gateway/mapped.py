@@ -72,7 +72,9 @@ def mapped(api: Api, integration: dict[str, Any], variables: Mapping[str, str], 
         for put in parameters:
             put(request, out)
         body = request.text if kind == "http_proxy" else body_of(request)
-        for place, values in request.context["requestOverride"].items() if "context" in request.__dict__ else ():
+        for place, values in (
+            request.context["requestOverride"].items() if "context" in request.__dict__ else ()
+        ):
             getattr(out, place, {}).update(values)
         return call(request, body, out)
 
@@ -114,7 +116,11 @@ def _error_message(answer: str) -> str:
 
 def _parameter(to: str, given: Any) -> Callable[[Request, Outgoing], None]:
     place, _, name = to.removeprefix("integration.request.").partition(".")
-    if not to.startswith("integration.request.") or place not in ("querystring", "header", "path") or not name:
+    if (
+        not to.startswith("integration.request.")
+        or place not in ("querystring", "header", "path")
+        or not name
+    ):
         raise ValueError(f"requestParameters has {to!r}, which is no parameter of an integration")
     read = source(given)
 
@@ -149,7 +155,11 @@ def _body_of(integration: dict[str, Any]) -> Callable[[Request], str]:
 
 def render(template: Template, request: Request, body: str) -> str:
     """Return what a template makes of a body. Raises Refusal when it cannot be followed."""
-    params = {"path": request.path_parameters, "querystring": request.query, "header": dict(request.header_pairs)}
+    params = {
+        "path": request.path_parameters,
+        "querystring": request.query,
+        "header": dict(request.header_pairs),
+    }
     variables = {
         "input": input_variable(body, params),
         "util": UTIL,
@@ -208,7 +218,8 @@ def _response(declared: dict[str, Any]) -> Callable[[Request, Answered], Reply]:
             raise ValueError(f"responseParameters has {to!r}, which is no header of a response")
         headers.append((to.removeprefix("method.response.header."), of_answer(given)))
     templates = [
-        (kind, compile_template(template)) for kind, template in (declared.get("responseTemplates") or {}).items()
+        (kind, compile_template(template))
+        for kind, template in (declared.get("responseTemplates") or {}).items()
     ]
 
     def make(request: Request, answered: Answered) -> Reply:
@@ -216,7 +227,9 @@ def _response(declared: dict[str, Any]) -> Callable[[Request, Answered], Reply]:
         if templates:
             kind, template = templates[0]
             body = render(template, request, body)
-        told = [(name, text(value)) for name, read in headers if (value := read(request, answered)) is not None]
+        told = [
+            (name, text(value)) for name, read in headers if (value := read(request, answered)) is not None
+        ]
         if "context" in request.__dict__:
             override = request.context["responseOverride"]
             code = int(override.get("status", code))

@@ -17,7 +17,9 @@ from nextpick.wire.body import decode
 Source = Callable[[Request], Any]
 """Returns a value of a request, None where there is none."""
 
-_METHOD = re.compile(r"method\.request\.(multivaluequerystring|querystring|path|multivalueheader|header)\.(.+)")
+_METHOD = re.compile(
+    r"method\.request\.(multivaluequerystring|querystring|path|multivalueheader|header)\.(.+)"
+)
 _BODY = re.compile(r"(method\.request|integration\.response)\.body(?:\.(.+))?")
 _VARIABLE = re.compile(r"\$\{stageVariables\.([A-Za-z0-9_]+)\}")
 _encode = msgspec.json.Encoder().encode
@@ -73,8 +75,14 @@ def of_answer(text: str) -> Callable[[Request, Answered], Any]:
 
 
 def with_variables(text: str, variables: Mapping[str, str]) -> str:
-    """Return a text with ``${stageVariables.name}`` filled in; those that are not set become empty."""
-    return _VARIABLE.sub(lambda match: variables.get(match[1], ""), text)
+    """Return a text with ``${stageVariables.name}`` filled in. Raises ValueError for one that is not set."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in variables:
+            raise ValueError(f"the stage variable {match[1]} is not set")
+        return variables[match[1]]
+
+    return _VARIABLE.sub(value, text)
 
 
 def _of_request(place: str, name: str) -> Source:

@@ -88,7 +88,9 @@ class Request:
         self.is_quick = False  # to be answered at once or not at all
         self.resource = ""
         self.path_parameters: dict[str, str] = {}
-        self.api_key: tuple[str, str] | None = None  # id and value of the key that was given, once it is known
+        self.api_key: tuple[str, str] | None = (
+            None  # id and value of the key that was given, once it is known
+        )
         self.noted: dict[str, str] = {}  # what integrations tell the access log: variation, cache
 
     @cached_property

@@ -16,6 +16,7 @@ from nextpick.gateway.integrate import Integration
 from nextpick.gateway.itemfile import ItemFile
 from nextpick.gateway.mapping import Source, constant_or_source, is_source, with_variables
 from nextpick.gateway.messages import Header, Reply, Request, Waits
+from nextpick.wire.body import decode
 from nextpick.wire.shapes import validate
 from nextpick.wire.structs import GetPersonalizedRanking, GetRecommendations
 
@@ -73,7 +74,7 @@ def recommending(api: Api, declared: dict[str, Any], variables: Mapping[str, str
     operation = "GetRecommendations" if kind == "recommendations" else "GetPersonalizedRanking"
     struct = GetRecommendations if kind == "recommendations" else GetPersonalizedRanking
     sources = [(name, _source(name, declared[name], variables)) for name in members if name in declared]
-    split = experiment(api, declared["experiment"]) if "experiment" in declared else None
+    split = experiment(api, declared["experiment"], variables) if "experiment" in declared else None
     if not split and not {"campaignArn", "recommenderArn"} & set(declared):
         raise ValueError("an integration needs campaignArn, recommenderArn or experiment")
     newest = declared.get("campaignArn") == _NEWEST
@@ -190,7 +191,9 @@ def _number(value: Any) -> Any:
 
 
 def _list(value: Any) -> Any:
-    """Return a list of ids: as it is, or from texts joined by commas."""
+    """Return a list of ids: as it is, from a JSON array, or from texts joined by commas."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = decode(value.encode())
     if isinstance(value, str):
         return [part for part in (part.strip() for part in value.split(",")) if part]
     return [str(item) for item in value] if isinstance(value, list) else value

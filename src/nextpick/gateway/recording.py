@@ -39,7 +39,7 @@ def recording(api: Api, declared: dict[str, Any], variables: Mapping[str, str], 
 def _events(api: Api, declared: dict[str, Any], variables: Mapping[str, str], door: Door) -> Integration:
     """PutEvents: the body is its request; the tracking id is the integration's where the body has none."""
     tracking = with_variables(declared.get("trackingId", ""), variables)
-    split = experiment(api, declared["experiment"]) if "experiment" in declared else None
+    split = experiment(api, declared["experiment"], variables) if "experiment" in declared else None
 
     async def put(request: Request) -> Reply:
         try:

@@ -53,7 +53,9 @@ class Stage:
         form = settings.get("accessLog", accesslog.JSON_FORMAT)
         self.line = accesslog.line_of(form) if form else None
         self.cors = _cors(api.cors) if api.cors is not None else None
-        self._responses = {kind: _gateway_response(kind, given) for kind, given in api.gateway_responses.items()}
+        self._responses = {
+            kind: _gateway_response(kind, given) for kind, given in api.gateway_responses.items()
+        }
         self._router: Router[dict[str, Route]] = Router()
         self._enter(api, door)
 
@@ -139,7 +141,10 @@ def _cors(declared: dict[str, Any]) -> _Cors:
     preflight = [
         *always,
         ("Access-Control-Allow-Methods", joined("allowMethods", "GET,HEAD,OPTIONS,POST,PUT")),
-        ("Access-Control-Allow-Headers", joined("allowHeaders", "Content-Type,Authorization,X-Amz-Date,X-Api-Key")),
+        (
+            "Access-Control-Allow-Headers",
+            joined("allowHeaders", "Content-Type,Authorization,X-Amz-Date,X-Api-Key"),
+        ),
     ]
     if "maxAge" in declared:
         preflight.append(("Access-Control-Max-Age", str(declared["maxAge"])))
@@ -172,7 +177,11 @@ def _gateway_response(kind: str, declared: dict[str, Any]) -> Callable[[Request,
             }
             context = {**request.context, "error": error}
             try:
-                body = templates[0][1].render({"context": context, "stageVariables": request.stage.variables}).encode()
+                body = (
+                    templates[0][1]
+                    .render({"context": context, "stageVariables": request.stage.variables})
+                    .encode()
+                )
             except TemplateError:
                 body = reply.body
             told.append(("content-type", templates[0][0]))

@@ -141,7 +141,9 @@ class GatewayStore:
         """Let a stage show another deployment of its API. Raises Unknown."""
         api = self.api(api)
         with self._write() as db:
-            known = db.execute("SELECT 1 FROM deployment WHERE id = ? AND api = ?", (deployment, api)).fetchone()
+            known = db.execute(
+                "SELECT 1 FROM deployment WHERE id = ? AND api = ?", (deployment, api)
+            ).fetchone()
             if known is None:
                 raise Unknown(f"API {api} has no deployment {deployment}.")
             query = "UPDATE stage SET deployment = ?, updated = ? WHERE api = ? AND name = ?"
@@ -199,7 +201,9 @@ class GatewayStore:
                 "burst = excluded.burst, quota = excluded.quota, period = excluded.period",
                 plan,
             )
-            db.executemany("INSERT OR IGNORE INTO plan_stage VALUES (?, ?, ?)", [(plan.name, *s) for s in found])
+            db.executemany(
+                "INSERT OR IGNORE INTO plan_stage VALUES (?, ?, ?)", [(plan.name, *s) for s in found]
+            )
 
     def add_key(self, name: str, value: str | None, plans: list[str], now: float) -> str:
         """Make an API key of usage plans and return its value. Raises Taken, Unknown."""

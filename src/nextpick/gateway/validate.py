@@ -67,7 +67,9 @@ def _compile(api: Api, schema: dict[str, Any], method: Method) -> Callable[[Any]
         "definitions": {**api.schemas, **schema.get("definitions", {})},
     }
     try:
-        fits = fastjsonschema.compile(whole, handlers=dict.fromkeys(("http", "https", "ftp", "file"), _refuse))
+        fits = fastjsonschema.compile(
+            whole, handlers=dict.fromkeys(("http", "https", "ftp", "file"), _refuse)
+        )
     except (fastjsonschema.JsonSchemaDefinitionException, ValueError, KeyError, TypeError) as error:
         raise DocumentError(f"{method.place}: its model cannot be read: {error}") from None
 

@@ -14,7 +14,7 @@ from nextpick.access.guard import Caller, Guard
 from nextpick.clock import Clock
 from nextpick.errors import InternalFailure, ResourceInUse, ResourceNotFound, ServiceError
 from nextpick.stream import store
-from nextpick.stream.registry import MOST_SHARDS, Streams, StreamExists
+from nextpick.stream.registry import MOST_SHARDS, StreamExists, Streams
 from nextpick.stream.store import Config, New, Record, Stream, StreamFull, StreamMissing, hash_of, shard_name
 from nextpick.stream.writer import StreamWriter
 from nextpick.wire.dispatch import Call
@@ -84,7 +84,9 @@ class Kinesis:
         on_demand = request.get("StreamModeDetails", {}).get("StreamMode") == "ON_DEMAND"
         shards = request.get("ShardCount", 4 if on_demand else None)
         if shards is None or shards > MOST_SHARDS:
-            raise InvalidArgument(f"ShardCount is {shards}; nextpick's streams have 1 to {MOST_SHARDS} shards.")
+            raise InvalidArgument(
+                f"ShardCount is {shards}; nextpick's streams have 1 to {MOST_SHARDS} shards."
+            )
         try:
             self._streams.create(Config(name, call.account, call.region, shards, self._clock.now()))
         except StreamExists:
@@ -119,9 +121,7 @@ class Kinesis:
         names = [name for name in self._streams.names(call.account, call.region) if name > start]
         page = names[: request.get("Limit", 100)]
         more = len(page) < len(names)
-        summaries = [
-            {key: _described(stream)[key] for key in _SUMMARY} for stream in self._all(call, page)
-        ]
+        summaries = [{key: _described(stream)[key] for key in _SUMMARY} for stream in self._all(call, page)]
         answer = {"StreamNames": page, "HasMoreStreams": more, "StreamSummaries": summaries}
         return {**answer, "NextToken": page[-1]} if more else answer
 
@@ -150,7 +150,11 @@ class Kinesis:
             raise InvalidArgument(f"The records are larger than {_LARGEST_PUT} bytes together.")
         placed = await self._put(call, name, [_new(entry) for entry in entries])
         encryption = placed[0][0].config.encryption
-        return {"FailedRecordCount": 0, "Records": [_placed(*place) for place in placed], "EncryptionType": encryption}
+        return {
+            "FailedRecordCount": 0,
+            "Records": [_placed(*place) for place in placed],
+            "EncryptionType": encryption,
+        }
 
     def get_shard_iterator(self, call: Call, request: Request) -> Request:
         """GetShardIterator."""
@@ -168,7 +172,9 @@ class Kinesis:
         else:
             number = stream.number(sequence) if sequence else None
             if number is None:
-                raise InvalidArgument(f"StartingSequenceNumber {sequence} is not of stream {stream.config.name}.")
+                raise InvalidArgument(
+                    f"StartingSequenceNumber {sequence} is not of stream {stream.config.name}."
+                )
             after = number - (kind == "AT_SEQUENCE_NUMBER")
         return {"ShardIterator": self._iterator(stream, shard, max(after, 0))}
 
@@ -222,14 +228,14 @@ class Kinesis:
     def _stream(self, call: Call, request: Request) -> Stream:
         name = self._named(call, request)
         try:
-            stream = self._streams.get(call.account, call.region, name)
-            store.read_config(stream.directory)
+            return self._streams.get(call.account, call.region, name)
         except StreamMissing:
             raise _missing(call, name) from None
-        return stream
 
     def _all(self, call: Call, names: list[str]) -> list[Stream]:
-        return [stream for stream in self._streams.all() if _own(call, stream) and stream.config.name in names]
+        return [
+            stream for stream in self._streams.all() if _own(call, stream) and stream.config.name in names
+        ]
 
     def _require(self, call: Call, resource: str) -> None:
         if call.principal:

@@ -24,7 +24,12 @@ from nextpick.wire.body import decode
 _AT_ONCE = 8
 _MOST_INTERACTIONS = 1000
 _MILLISECONDS = 1e11  # a time above this is in milliseconds: it would be in the year 5138
-_ARE_THE_RECORDS = ("InvalidInputException", "ValidationException", "SerializationException", "ResourceNotFoundException")
+_ARE_THE_RECORDS = (
+    "InvalidInputException",
+    "ValidationException",
+    "SerializationException",
+    "ResourceNotFoundException",
+)
 _OF_EVENT = ("eventId", "itemId", "eventValue", "recommendationId", "impression", "metricAttribution")
 
 

@@ -54,16 +54,12 @@ class Streams:
         path = self._path(account, region, name)
         with self._lock:
             stream = self._open.get(path)
+            if stream is not None and not stream.is_there():
+                self._open.pop(path).close()
+                stream = None
             if stream is None:
                 stream = self._open[path] = Stream(path)
             return stream
-
-    def forget(self, stream: Stream) -> None:
-        """Let a stream go that was deleted, so that another of its name can be opened."""
-        with self._lock:
-            if self._open.get(stream.directory) is stream:
-                del self._open[stream.directory]
-                stream.close()
 
     def delete(self, account: str, region: str, name: str) -> None:
         """Remove a stream with all its records. Raises StreamMissing, OSError."""

@@ -68,13 +68,8 @@ class StreamService:
 
     def _list(self) -> None:
         for stream, running in list(self._running.items()):
-            try:
-                held = read_config(stream.directory).created
-            except StreamMissing:
-                held = None
-            if held != stream.config.created:
+            if not stream.is_there():
                 running.stop()
-                self._streams.forget(stream)
                 del self._running[stream]
         for stream in self._streams.all():
             if stream not in self._running:

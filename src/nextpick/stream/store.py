@@ -20,7 +20,9 @@ from nextpick.durable import sync
 from nextpick.store.stamp import Stamp
 
 HASH_SPACE = 1 << 128
-LARGEST_RECORD = 1 << 20  # bytes of data and partition key. Source: Kinesis developer guide, "Quotas and limits"
+LARGEST_RECORD = (
+    1 << 20
+)  # bytes of data and partition key. Source: Kinesis developer guide, "Quotas and limits"
 _LARGEST_NUMBER = 10**32
 _PAGES_AT_MOST = 1 << 21  # of 4 KiB: a stream whose consumers stand still must not fill the disk
 
@@ -212,15 +214,18 @@ class Stream:
         """Keep every other process from changing the stream. Raises StreamMissing when it was deleted."""
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
         try:
-            try:
-                held = os.stat(self.directory / "lock").st_ino
-            except FileNotFoundError:
-                held = None
-            if held != self._identity:
+            if not self.is_there():
                 raise StreamMissing(self.config.name)
             yield
         finally:
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
+
+    def is_there(self) -> bool:
+        """Tell whether the stream was not deleted since it was opened."""
+        try:
+            return os.stat(self.directory / "lock").st_ino == self._identity
+        except FileNotFoundError:
+            return False
 
     def reconfigure(self, **changes: object) -> None:
         """Change the stream's configuration. Raises StreamMissing."""

@@ -87,7 +87,6 @@ class StreamWriter:
         try:
             return stream, stream.append(records, self._clock.now())
         except StreamMissing:  # deleted, and perhaps made anew
-            self._streams.forget(stream)
             stream = self._streams.get(*name)
             return stream, stream.append(records, self._clock.now())
 

@@ -20,9 +20,14 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._paths = {path.encode() for path in getattr(self.app, "at_once", ())}
-        self._mounts: tuple[tuple[bytes, Any], ...] = tuple(getattr(self.app, "quick_mounts", {}).items())
+        self.serve(self.app)
         self._held: bytes | None = None  # what has come of the body of a request that is held
+
+    def serve(self, app: Any) -> None:
+        """Let an application answer what comes on this connection."""
+        self.app = app
+        self._paths = {path.encode() for path in getattr(app, "at_once", ())}
+        self._mounts: tuple[tuple[bytes, Any], ...] = tuple(getattr(app, "quick_mounts", {}).items())
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -64,7 +69,9 @@ class AtOnceProtocol(HttpToolsProtocol):
             answer = self.app.answer_now(self.url, self.headers, self._held)  # type: ignore[attr-defined]
         else:
             mount, peer = self._mount(), self.client
-            answer = mount(self.url, self.headers, peer[0] if peer else "") if mount and not self._held else None
+            answer = (
+                mount(self.url, self.headers, peer[0] if peer else "") if mount and not self._held else None
+            )
         if answer is None:
             self._release()
             super().on_message_complete()

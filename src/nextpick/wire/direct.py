@@ -16,9 +16,7 @@ from nextpick.wire.dispatch import Call, Routes, Unsettled
 _log = logging.getLogger("nextpick.wire")
 
 
-async def answer(
-    routes: Routes, call: Call, service: str, body: bytes, pool: Executor
-) -> tuple[int, bytes]:
+async def answer(routes: Routes, call: Call, service: str, body: bytes, pool: Executor) -> tuple[int, bytes]:
     """Return status and body of what the route of ``call.operation`` answers, errors as the service's own."""
     try:
         return 200, await _answer(routes, call, service, body, pool)

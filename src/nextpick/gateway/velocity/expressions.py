@@ -26,7 +26,9 @@ _LONGEST_RANGE = 10_000
 class Reader:
     """Reads from a place in a template on; ``at`` is how far it has come."""
 
-    def __init__(self, source: str, at: int, wrong: Callable[[str, int], TemplateError], depth: int = 0) -> None:
+    def __init__(
+        self, source: str, at: int, wrong: Callable[[str, int], TemplateError], depth: int = 0
+    ) -> None:
         self.source, self.at, self._wrong, self._depth = source, at, wrong, depth
 
     def expect(self, text: str) -> None:

@@ -1,0 +1,54 @@
+"""Functions that are a dictionary."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+
+class Functions:
+    """Stands for nextpick.functions.client: functions by name, which take the event and return or raise."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.by_name: dict[str, Callable[[Any], Any]] = {}
+        self.events: list[Any] = []
+        package, client = ModuleType("nextpick.functions"), ModuleType("nextpick.functions.client")
+        self.missing = type("FunctionMissing", (Exception,), {})
+        client.__dict__.update(
+            FunctionMissing=self.missing,
+            FunctionBusy=type("FunctionBusy", (Exception,), {}),
+            invoke=self.invoke,
+            invoke_async=self.invoke_async,
+        )
+        package.__dict__["client"] = client
+        monkeypatch.setitem(sys.modules, "nextpick.functions", package)
+        monkeypatch.setitem(sys.modules, "nextpick.functions.client", client)
+
+    def invoke(
+        self, home: Path, name: str, payload: bytes, *, timeout_s: float | None, qualifier: Any = None
+    ) -> Any:
+        """Run a function as the host would."""
+        if name not in self.by_name:
+            raise self.missing(name)
+        event = json.loads(payload)
+        self.events.append(event)
+        done = NamedTuple("Invoked", [("payload", bytes), ("error", str | None)])
+        try:
+            return done(json.dumps(self.by_name[name](event)).encode(), None)
+        except Exception as error:
+            told = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": []}
+            return done(json.dumps(told).encode(), "Unhandled")
+
+    async def invoke_async(
+        self, home: Path, name: str, payload: bytes, *, timeout_s: float, qualifier: Any = None
+    ) -> Any:
+        """The same for an event loop."""
+        found = self.invoke(home, name, payload, timeout_s=timeout_s)
+        if b'"sleep"' in found.payload:
+            await asyncio.sleep(5)
+        return found
