@@ -11,6 +11,13 @@ from typing import Any, NamedTuple
 import pytest
 
 
+class Invoked(NamedTuple):
+    """What a function answered."""
+
+    payload: bytes
+    error: str | None
+
+
 class Functions:
     """Stands for nextpick.functions.client: functions by name, which take the event and return or raise."""
 
@@ -37,12 +44,11 @@ class Functions:
             raise self.missing(name)
         event = json.loads(payload)
         self.events.append(event)
-        done = NamedTuple("Invoked", [("payload", bytes), ("error", str | None)])
         try:
-            return done(json.dumps(self.by_name[name](event)).encode(), None)
+            return Invoked(json.dumps(self.by_name[name](event)).encode(), None)
         except Exception as error:
             told = {"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": []}
-            return done(json.dumps(told).encode(), "Unhandled")
+            return Invoked(json.dumps(told).encode(), "Unhandled")
 
     async def invoke_async(
         self, home: Path, name: str, payload: bytes, *, timeout_s: float, qualifier: Any = None

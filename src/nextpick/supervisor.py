@@ -109,7 +109,7 @@ def serve(
     auth: bool = True,
     gateway_port: int | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status. On ``gateway_port`` the gateway is served, and nothing else.
+    """Serve until SIGTERM or SIGINT; return the exit status. On ``gateway_port`` nothing is served but the gateway.
 
     Raises HomeInUse, NewerDatabase, or OSError when the port is taken.
     """

@@ -14,7 +14,7 @@ from nextpick.wire.http import run_server
 
 
 def main(home: str, index: str, socket_fd: str, parent_fd: str, auth: str, gateway_fd: str = "") -> None:
-    """Serve on an inherited socket, and the gateway alone on another, until told to end, or until the supervisor is gone."""
+    """Serve on an inherited socket, the gateway alone on another, until told to end or the supervisor is gone."""
     threading.Thread(target=_end_with_parent, args=(int(parent_fd),), daemon=True).start()
     settings = Settings.load(home=Path(home))
     configure_logging(settings.log_level)

@@ -309,14 +309,17 @@ def test_services_are_called_with_a_mapping_template(world: World) -> None:
         "httpMethod": "POST",
         "uri": "arn:aws:apigateway:us-east-1:personalize-runtime:path/recommendations",
         "requestTemplates": {
-            "application/json": '{"campaignArn": "$stageVariables.arn", "userId": "$input.params(\'id\')", "numResults": 2}'
+            "application/json": """
+                #set($user = $input.params('id'))
+                {"campaignArn": "$stageVariables.arn", "userId": "$user", "numResults": 2}"""
         },
         "responses": {
             "default": {
                 "statusCode": "200",
                 "responseParameters": {"method.response.header.X-User": "method.request.path.id"},
                 "responseTemplates": {
-                    "application/json": "[#foreach($i in $input.path('$.itemList'))\"$i.itemId\"#if($foreach.hasNext),#end#end]"
+                    "application/json": """
+                        [#foreach($i in $input.path('$.itemList'))"$i.itemId"#if($foreach.hasNext),#end#end]"""
                 },
             },
             "4\\d{2}": {

@@ -222,7 +222,8 @@ MODEL = {
     ("body", "fits"),
     [
         (b'{"user": "u"}', True), (b'{"user": "u", "n": 1}', True), (b'{"user": ""}', False), (b"{}", False),
-        (b'{"user": "u", "n": 0}', False), (b'{"user": "u", "x": 1}', False), (b"[]", False), (b"{", False), (b"", False),
+        (b'{"user": "u", "n": 0}', False), (b'{"user": "u", "x": 1}', False), (b"[]", False), (b"{", False),
+        (b"", False),
     ],
 )  # fmt: skip
 def test_bodies_are_judged_by_their_model(engine: Api, body: bytes, fits: bool) -> None:

@@ -102,7 +102,8 @@ def test_times_are_read_as_clients_send_them(given: Any, expected: float) -> Non
 
 
 def test_nan_is_no_time_and_a_whole_request_is_passed_on() -> None:
-    data = b'{"trackingId": "t", "sessionId": "s", "eventList": [{"eventType": "a", "sentAt": NaN}, {"eventType": "b"}]}'
+    events = b'[{"eventType": "a", "sentAt": NaN}, {"eventType": "b"}]'
+    data = b'{"trackingId": "t", "sessionId": "s", "eventList": %b}' % events
     (call,) = put_events.read(Record(0, 1, "k", data, 5.0), "s", {})
     assert [(event["eventType"], event["sentAt"]) for event in call["eventList"]] == [("a", 5.0), ("b", 5.0)]
     again = put_events.read(Record(0, 1, "k", data, 5.0), "s", {})

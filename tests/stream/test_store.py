@@ -1,5 +1,6 @@
 """Records are on disk, in order and once, however many write."""
 
+import itertools
 import multiprocessing
 import sqlite3
 import threading
@@ -25,7 +26,7 @@ def test_the_ranges_of_shards_divide_the_space() -> None:
     for shards in (1, 2, 3, 7):
         ranges = [hash_range(shard, shards) for shard in range(shards)]
         assert (ranges[0][0], ranges[-1][1]) == (0, HASH_SPACE - 1)
-        assert all(last + 1 == first for (_, last), (first, _) in zip(ranges, ranges[1:], strict=False))
+        assert all(last + 1 == first for (_, last), (first, _) in itertools.pairwise(ranges))
 
 
 def test_records_of_a_partition_key_are_in_one_shard_in_the_order_they_were_put(tmp_path: Path) -> None:
@@ -110,9 +111,13 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_a_stream_that_nobody_empties_takes_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stream = make(tmp_path)
     monkeypatch.setattr(store, "_PAGES_AT_MOST", 40)
-    with pytest.raises(StreamFull):
+
+    def fill() -> None:
         for _ in range(200):
             stream.append([new("k", b"x" * 4096)], 1.0)
+
+    with pytest.raises(StreamFull):
+        fill()
     kept = len(stream.read(0, 0, 1000))
     assert 0 < kept < 60
     stream.trim(2.0, {0: kept})

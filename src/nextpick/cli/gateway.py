@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -115,8 +115,8 @@ def delete(
     _try(lambda: _open(_settings(home).home).delete(api, stage))
 
 
-@app.command()
-def test(
+@app.command(name="test")
+def call(
     api: ApiName,
     path: Annotated[str, typer.Argument(help="Path behind the stage, with its query string.")] = "/",
     stage: StageName = "dev",
@@ -133,7 +133,8 @@ def test(
     base = _url(settings, found.api, stage)
     if not base.startswith("http"):
         _fail(f"no server runs on {settings.home}; start one with: nextpick serve")
-    headers = urllib3.HTTPHeaderDict([tuple(map(str.strip, line.split(":", 1))) for line in header or []])
+    given = [line.partition(":") for line in header or []]
+    headers = urllib3.HTTPHeaderDict([(key.strip(), value.strip()) for key, _, value in given])
     content = Path(body[1:]).read_bytes() if body.startswith("@") else body.encode()
     if content and "content-type" not in headers:
         headers["content-type"] = "application/json"
@@ -161,7 +162,7 @@ def create_key(
 @key_app.command(name="list")
 def list_keys(home: Home = None) -> None:
     """List API keys."""
-    for name, value in _open(_settings(home).home).keys():
+    for name, value in _open(_settings(home).home).api_keys():
         print(f"{name}\t{value}")
 
 
@@ -269,6 +270,6 @@ def _try(action: Any) -> Any:
         _fail(str(error))
 
 
-def _fail(text: str) -> Any:
+def _fail(text: str) -> NoReturn:
     print(f"nextpick: {text}", file=sys.stderr)
     raise typer.Exit(1)

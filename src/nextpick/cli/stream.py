@@ -5,7 +5,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -191,16 +191,16 @@ def _stream(settings: Settings, name: str) -> "Stream":
     try:
         return Streams(settings.home).get(settings.account, settings.region, name)
     except StreamMissing:
-        return _fail(f"there is no stream {name}")
+        _fail(f"there is no stream {name}")
 
 
 def _settings(home: Path | None) -> Settings:
     try:
         return Settings.load(home=home)
     except ValueError as error:
-        return _fail(str(error))
+        _fail(str(error))
 
 
-def _fail(text: str) -> Any:
+def _fail(text: str) -> NoReturn:
     print(f"nextpick: {text}", file=sys.stderr)
     raise typer.Exit(1)

@@ -127,9 +127,9 @@ def _integration(
         raise DocumentError(f"{where} has no {INTEGRATION} and no {DIRECT}.")
     integration = dict(resolve(document, theirs, where))
     integration["type"] = str(integration.get("type", "")).lower()
-    if function_type in ("aws", "aws_proxy") and integration["type"] in ("aws", "aws_proxy"):
-        if ":lambda:" in uri_of(integration):
-            integration["type"] = function_type
+    is_function = integration["type"] in ("aws", "aws_proxy") and ":lambda:" in uri_of(integration)
+    if is_function and function_type in ("aws", "aws_proxy"):
+        integration["type"] = function_type
     return integration, False
 
 

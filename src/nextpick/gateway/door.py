@@ -9,10 +9,13 @@ from nextpick.clock import Clock
 
 
 class Door(NamedTuple):
-    """``recommend(operation, request)`` takes a struct of ``wire.structs`` and returns the answer's bytes, at once where
-    the campaign is in memory; ``put_events(account, region, request)`` returns when the events are on disk; both raise ServiceError.
-    ``service(account, region, service, operation, body)`` answers one call with status and body, errors included.
-    ``newest_campaign()`` is the newest campaign that recommends items to users; ``read_object(location)`` blocks.
+    """The calls, and the home and the clock they go by.
+
+    ``recommend(operation, request)`` takes a struct of ``wire.structs`` and returns the answer's bytes, at once where
+    the campaign is in memory; ``put_events(account, region, request)`` returns when the events are on disk; both raise
+    ServiceError. ``service(account, region, service, operation, body)`` answers one call with status and body, errors
+    included. ``newest_campaign()`` is the newest campaign that recommends items to users; ``read_object(location)``
+    blocks.
     """
 
     home: Path

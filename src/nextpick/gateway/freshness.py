@@ -21,9 +21,10 @@ class Freshness:
     def __init__(self, declared: dict[str, Any], clock: Clock) -> None:
         """Raises ValueError."""
         self._clock = clock
-        self._max_age = declared.get("maxAge")
-        if not isinstance(self._max_age, int) or not 0 <= self._max_age <= _LONGEST_S:
-            raise ValueError(f"cache.maxAge is {self._max_age!r}; it must be a number of seconds")
+        max_age = declared.get("maxAge")
+        if not isinstance(max_age, int) or not 0 <= max_age <= _LONGEST_S:
+            raise ValueError(f"cache.maxAge is {max_age!r}; it must be a number of seconds")
+        self._max_age = max_age
         directives = str(declared.get("directives", "private"))
         self._control = (
             "cache-control",

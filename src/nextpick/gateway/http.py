@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from nextpick.gateway.mapped import Outgoing
 
 HOP_BY_HOP = frozenset(
-    ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length"]
+    [
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+        "content-length",
+    ]
 )
 _LARGEST_ANSWER = 10 << 20
 

@@ -1,6 +1,6 @@
-"""The JSONPath that mapping templates use: names, indexes, wildcards, descent.
+"""The JSONPath that mapping templates use: ``$.a.b``, ``$['a-b'][0]``, ``$.list[*].id``, ``$..id``.
 
-Source: API Gateway developer guide, "Mapping template variables": ``$.a.b``, ``$['a-b'][0]``, ``$.list[*].id``, ``$..id``.
+Source: API Gateway developer guide, "Variables for data transformations".
 """
 
 import functools

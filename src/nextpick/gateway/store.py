@@ -165,7 +165,7 @@ class GatewayStore:
             "WHERE (? IS NULL OR api.id = ?) AND (? IS NULL OR stage.name = ?) ORDER BY api.name, stage.name"
         )
         return [
-            StageRow(*row[:6], json.loads(row[6]), json.loads(row[7]), row[8])
+            StageRow._make((*row[:6], json.loads(row[6]), json.loads(row[7]), row[8]))
             for row in self._db.execute(query, (api, api, name, name))
         ]
 
@@ -236,7 +236,7 @@ class GatewayStore:
             found.append((Plan(*row), [s for (s,) in stages.fetchall()], [k for (k,) in keys.fetchall()]))
         return found
 
-    def keys(self) -> list[tuple[str, str]]:
+    def api_keys(self) -> list[tuple[str, str]]:
         """Return names and values of the API keys."""
         return list(self._db.execute("SELECT name, value FROM key ORDER BY name"))
 

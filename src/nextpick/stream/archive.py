@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from nextpick.stream.consumers import SHORTEST_BUFFER_S, Surroundings, TryAgain
+from nextpick.stream.consumers import SHORTEST_BUFFER_S, Surroundings, TryAgain, told
 from nextpick.stream.store import Record
 
 _BUFFER_S, _BUFFER_BYTES = 60.0, 5 << 20
@@ -48,7 +48,7 @@ class ArchiveConsumer:
         try:
             self._s3.put_object(Bucket=bucket, Key=key, Body=body)
         except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchBucket":
+            if told(error)[0] != "NoSuchBucket":
                 raise
             self._s3.create_bucket(Bucket=bucket)
             self._s3.put_object(Bucket=bucket, Key=key, Body=body)

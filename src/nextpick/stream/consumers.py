@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from botocore.exceptions import ClientError
+
 from nextpick.clock import Clock
 from nextpick.stream.letters import DeadLetters
 from nextpick.stream.store import Record, Stream
@@ -18,6 +20,12 @@ SHORTEST_BUFFER_S = 1.0
 
 class TryAgain(Exception):
     """What the records are for cannot take them now; nothing is wrong with them."""
+
+
+def told(error: ClientError) -> tuple[str, str]:
+    """Return the code and the message of what a service answered."""
+    held: dict[str, Any] = dict(error.response.get("Error", {}))
+    return str(held.get("Code", "")), str(held.get("Message", ""))
 
 
 class Surroundings(NamedTuple):
@@ -34,9 +42,14 @@ class Consumer(Protocol):
     """Takes records of one shard. ``batch`` and ``batch_bytes``: how much it is given at most; ``pause_s``: how long it
     waits before it looks again when it has taken nothing, None to be woken by the next record."""
 
-    batch: int
-    batch_bytes: int
-    pause_s: float | None
+    @property
+    def batch(self) -> int: ...
+
+    @property
+    def batch_bytes(self) -> int: ...
+
+    @property
+    def pause_s(self) -> float | None: ...
 
     def take(self, records: Sequence[Record]) -> int:
         """Take records from the first on; return with how many it is done, their effects on disk.

@@ -4,6 +4,7 @@ Source: Kinesis Data Streams API reference.
 """
 
 import base64
+import re
 import time
 from concurrent.futures import Executor
 from typing import Any
@@ -23,6 +24,7 @@ from nextpick.wire.json_rpc import JsonService
 _ITERATOR_LIVES_S = 300
 _MOST_RECORDS, _MOST_BYTES = 10_000, 10 << 20
 _LARGEST_PUT = 10 << 20
+_METHOD = re.compile("(?<=[a-z])(?=[A-Z])")
 
 Request = dict[str, Any]
 
@@ -51,6 +53,12 @@ class _Iterator(msgspec.Struct, array_like=True):
     issued: float
 
 
+OPERATIONS = (
+    *("CreateStream", "DeleteStream", "DescribeStream", "DescribeStreamSummary", "ListStreams", "ListShards"),
+    *("PutRecord", "PutRecords", "GetShardIterator", "GetRecords"),
+)
+
+
 class Kinesis:
     """The operations, over the streams of a home."""
 
@@ -63,19 +71,8 @@ class Kinesis:
         pool: Executor,
     ) -> None:
         self._streams, self._writer, self._guard, self._clock = streams, writer, guard, clock
-        plain = {
-            "CreateStream": self.create_stream,
-            "DeleteStream": self.delete_stream,
-            "DescribeStream": self.describe_stream,
-            "DescribeStreamSummary": self.describe_stream_summary,
-            "ListStreams": self.list_streams,
-            "ListShards": self.list_shards,
-            "GetShardIterator": self.get_shard_iterator,
-            "GetRecords": self.get_records,
-        }
-        puts = {"PutRecord": self.put_record, "PutRecords": self.put_records}
-        self.operations = frozenset((*plain, *puts))
-        self.service = JsonService("kinesis", {**plain, **puts}, pool)
+        handlers = {name: getattr(self, _METHOD.sub("_", name).lower()) for name in OPERATIONS}
+        self.service = JsonService("kinesis", handlers, pool)
 
     def create_stream(self, call: Call, request: Request) -> None:
         """CreateStream: it is ACTIVE when this returns."""

@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nextpick.errors import Serialization
-from nextpick.stream.consumers import Surroundings, TryAgain
+from nextpick.stream.consumers import Surroundings, TryAgain, told
 from nextpick.stream.store import Record
 from nextpick.wire.body import decode
 
@@ -76,10 +76,10 @@ class EventsConsumer:
                 for call in calls:
                     self._events.put_events(**call)
             except ClientError as error:
-                told = error.response["Error"]
-                if told["Code"] not in _ARE_THE_RECORDS:
-                    return f"{told['Code']}: {told['Message']}"
-                self._refuse(record, f"{told['Code']}: {told['Message']}")
+                code, message = told(error)
+                if code not in _ARE_THE_RECORDS:
+                    return f"{code}: {message}"
+                self._refuse(record, f"{code}: {message}")
             except BotoCoreError as error:
                 return str(error)
             self._sent.add(record.number)

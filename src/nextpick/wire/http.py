@@ -46,8 +46,8 @@ class HttpProtocol(AtOnceProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self.others and self.server is not None and self.server[1] in self.others:
-            self.serve(self.others[self.server[1]])
+        if self.others and self.server is not None:
+            self.serve(self.others.get(self.server[1] or 0, self.app))
         self._headers_since = self.loop.time()
         self._timer = self.loop.call_later(self.header_timeout_s, self._check_deadline)
 

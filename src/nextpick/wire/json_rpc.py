@@ -49,8 +49,8 @@ class JsonService:
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             request_id = new_request_id()
+            values = header_map(scope["headers"])
             try:
-                values = header_map(scope["headers"])
                 body = await bodies.read(receive, values)
                 method, path, query = scope["method"].encode(), scope["raw_path"], scope["query_string"]
                 caller = callers.find(method, path, query, values, body)

@@ -40,7 +40,7 @@ def call_method(value: Any, name: str, arguments: list[Any]) -> Any:
     """Return what a method returns; None for one there is not, or that cannot take the arguments."""
     if isinstance(value, Object):
         method = value.methods.get(name)
-    elif isinstance(value, bool) or isinstance(value, (int, float)):
+    elif isinstance(value, (bool, int, float)):
         method = _bound(_NUMBER, name, value)
     else:
         tables = {str: _TEXT, list: _LIST, dict: _MAP}
@@ -157,24 +157,24 @@ _LIST: dict[str, Callable[..., Any]] = {
     "contains": lambda values, value: value in values,
     "indexOf": lambda values, value: values.index(value) if value in values else -1,
     "add": _add,
-    "toString": lambda values: text_of(values),
+    "toString": text_of,
 }
 _MAP: dict[str, Callable[..., Any]] = {
     "size": len,
     "isEmpty": lambda values: not values,
     "get": lambda values, key: values.get(key),
     "containsKey": lambda values, key: key in values,
-    "keySet": lambda values: list(values),
+    "keySet": list,
     "values": lambda values: list(values.values()),
     "entrySet": lambda values: [{"key": key, "value": value} for key, value in values.items()],
     "put": _put,
     "remove": lambda values, key: values.pop(key, None),
-    "toString": lambda values: text_of(values),
+    "toString": text_of,
     "getKey": lambda entry: entry.get("key"),
     "getValue": lambda entry: entry.get("value"),
 }
 _NUMBER: dict[str, Callable[..., Any]] = {
-    "toString": lambda number: text_of(number),
-    "intValue": lambda number: int(number),
+    "toString": text_of,
+    "intValue": int,
     "equals": lambda number, other: number == other,
 }

@@ -82,7 +82,7 @@ UTIL = Object(
         "base64Decode": lambda text: base64.b64decode(text).decode("utf-8", "replace"),
         "escapeJavaScript": _escape_javascript,
         "urlEncode": lambda text: quote_plus(text_of(text), safe="*-._"),
-        "urlDecode": lambda text: unquote_plus(text),
+        "urlDecode": unquote_plus,
         "parseJson": _parse_json,
     },
     {},
