@@ -244,10 +244,29 @@ def test_a_key_is_needed_where_the_document_says_so_and_its_plan_limits_it(world
     assert [call(slow).status for _ in range(3)] == [200, 200, 429]
     assert call(slow).body == b'{"message":"Too Many Requests"}'
     assert call(slow).headers["x-amzn-errortype"] == "TooManyRequestsException"
-    ((_, _, _, count),) = store.usage()
-    assert count == 3
+    assert [count for plan, _, _, count in store.usage() if plan == "few"] == [3]
     store.remove("key", "slow")
     assert call(slow).body == b'{"message":"Forbidden"}'
+    store.close()
+
+
+def test_a_request_takes_from_its_plan_once(world: World) -> None:
+    url = world.recommending("once", KEYED)
+    store = GatewayStore(world.server.home)
+    store.add_plan(Plan("once", rate=0.001, burst=4, quota=6, period="WEEK"), [(store.api("once"), "dev")])
+    key = store.add_key("once", None, ["once"], 1.0)
+    connection = http.client.HTTPConnection(
+        world.server.url.removeprefix("http://")
+    )  # may be answered at once
+    statuses = []
+    for _ in range(5):
+        connection.request("GET", url.removeprefix(world.server.url) + "?user=u1", headers={"x-api-key": key})
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    connection.close()
+    assert statuses == [200, 200, 200, 200, 429]
+    assert [count for plan, _, _, count in store.usage() if plan == "once"] == [4]
     store.close()
 
 

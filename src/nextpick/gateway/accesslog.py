@@ -59,6 +59,8 @@ def _read(name: str) -> Line:
     steps = name.split(".")
 
     def read(request: Request, reply: Reply, took_s: float) -> str:
+        if name in request.noted:
+            return _quoted(request.noted[name])
         value: Any = request.context
         for step in steps:
             value = value.get(step) if isinstance(value, dict) else None

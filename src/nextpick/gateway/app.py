@@ -48,11 +48,15 @@ class Gateway:
         values = header_map(scope["headers"])
         try:
             body = await self._bodies.read(receive, values)
+        except Gone:
+            return
         except RequestEntityTooLarge:
             refusal = Refusal("REQUEST_TOO_LARGE")
             await _send(send, Reply(refusal.status, refusal.body(), (("content-type", "application/json"),)))
             return
-        except (Gone, ServiceError):
+        except ServiceError as error:
+            told = json.dumps({"message": error.message}).encode()
+            await _send(send, Reply(error.status, told, (("content-type", "application/json"),)))
             return
         client = scope.get("client") or ("",)
         found = self._request(
@@ -84,15 +88,12 @@ class Gateway:
         then nothing has happened, and the application is to be called."""
         started = time.perf_counter()
         path, _, query = url.partition(b"?")
-        request = self._request("GET", path, query, headers, b"", client)
-        if request is None:
-            return None
-        stage = request.stage
-        route = stage.find(request)
-        if route is None or not route.is_quick:
-            return None
-        request.is_quick = True
         try:
+            request = self._request("GET", path, query, headers, b"", client)
+            route = request.stage.find(request) if request is not None else None
+            if request is None or route is None or not route.is_quick:
+                return None
+            request.is_quick = True
             reply = self._follow(request, route)
             if inspect.iscoroutine(reply):
                 reply.close()
@@ -101,11 +102,16 @@ class Gateway:
             self._admit(request, route)  # last, so that nobody is counted who is then asked again
         except Exception:
             return None
+        stage = request.stage
         reply = _finished(request, reply)
         if stage.line is not None:
             self._log.write(stage.api, stage.name, stage.line(request, reply, time.perf_counter() - started))
         lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers])
-        return b"%bcontent-length: %d\r\n\r\n%b" % (lines.encode("latin-1"), len(reply.body), reply.body)
+        return b"%bcontent-length: %d\r\n\r\n%b" % (
+            lines.encode("latin-1", "replace"),
+            len(reply.body),
+            reply.body,
+        )
 
     def _request(
         self,
@@ -167,16 +173,24 @@ class Gateway:
             if preflight is None:
                 raise Refusal("MISSING_AUTHENTICATION_TOKEN")
             return preflight
-        self._admit(request, route)
-        return self._follow(request, route)
+        pending = self._admit(request, route)
+        return self._follow(request, route) if pending is None else self._wait(pending, request, route)
 
-    def _admit(self, request: Request, route: Route) -> None:
-        """Let a request through: its key, its plan, the stage's rate. Raises Refusal."""
+    async def _wait(self, pending: Awaitable[None], request: Request, route: Route) -> Reply:
+        await pending
+        reply = self._follow(request, route)
+        return await reply if inspect.isawaitable(reply) else reply
+
+    def _admit(self, request: Request, route: Route) -> Awaitable[None] | None:
+        """Let a request through: its key, the stage's rate, the key's plan. Raises what ``Keys`` does."""
         stage = request.stage
-        if route.method.needs_key:
-            self._judge().admit(request)
+        if stage.throttle is None and not route.method.needs_key:
+            return None
+        judge = self._judge()
+        holder = judge.identify(request) if route.method.needs_key else None
         if stage.throttle is not None:
-            self._judge().throttle(f"{stage.api} {stage.name}", *stage.throttle)
+            judge.throttle(f"{stage.api} {stage.name}", *stage.throttle)
+        return judge.charge(holder) if holder is not None else None
 
     def _follow(self, request: Request, route: Route) -> Reply | Awaitable[Reply]:
         """Answer by a route: validate, look into the cache, integrate. Raises Refusal."""

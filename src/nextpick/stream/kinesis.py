@@ -186,7 +186,10 @@ class Kinesis:
         if self._clock.now() - at.issued > _ITERATOR_LIVES_S:
             issued = time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(at.issued))
             raise ExpiredIterator(f"Iterator expired. The iterator was created at time {issued}.")
-        found = stream.read(at.shard, at.after, request.get("Limit", _MOST_RECORDS), _MOST_BYTES)
+        try:
+            found = stream.read(at.shard, at.after, request.get("Limit", _MOST_RECORDS), _MOST_BYTES)
+        except StreamMissing:
+            raise _missing(call, at.name) from None
         after = found[-1].number if found else at.after
         behind = 0.0
         if found and after < stream.last(at.shard):
