@@ -25,10 +25,11 @@ class Functions:
         self.by_name: dict[str, Callable[[Any], Any]] = {}
         self.events: list[Any] = []
         package, client = ModuleType("nextpick.functions"), ModuleType("nextpick.functions.client")
-        self.missing = type("FunctionMissing", (Exception,), {})
+        failure = type("FunctionError", (Exception,), {})
+        self.missing = type("FunctionMissing", (failure,), {})
         client.__dict__.update(
             FunctionMissing=self.missing,
-            FunctionBusy=type("FunctionBusy", (Exception,), {}),
+            FunctionError=failure,
             invoke=self.invoke,
             invoke_async=self.invoke_async,
         )

@@ -48,7 +48,7 @@ async def invoke(door: Door, name: str, qualifier: str | None, payload: bytes, t
             )
     except TimeoutError:
         raise Refusal("INTEGRATION_TIMEOUT") from None
-    except (client.FunctionMissing, client.FunctionBusy, OSError):
+    except (client.FunctionError, ValueError, OSError):
         raise Refusal("API_CONFIGURATION_ERROR") from None
 
 

@@ -54,7 +54,7 @@ class FunctionConsumer:
         name = self._config["function"]
         try:
             done = client.invoke(self._around.home, name, json.dumps(event).encode(), timeout_s=None)
-        except (client.FunctionMissing, client.FunctionBusy, OSError) as error:
+        except (client.FunctionError, OSError) as error:
             raise TryAgain(f"{name}: {type(error).__name__} {error}") from None
         text = done.payload.decode(errors="replace")
         if done.error is not None:
