@@ -9,6 +9,7 @@ from nextpick.neighbours.s3 import context as s3
 from nextpick.neighbours.s3.app import UPLOADS
 from nextpick.recipes import catalogue
 from nextpick.settings import Settings
+from nextpick.stream import kinesis
 from nextpick.wire.dispatch import NEIGHBOURS, SERVICES
 from nextpick.wire.shapes import service
 
@@ -37,11 +38,12 @@ def coverage() -> str:
 
 
 def neighbours() -> str:
-    """Return the operations of S3, STS and IAM that nextpick speaks."""
+    """Return the operations of S3, STS, IAM and Kinesis that nextpick speaks."""
     spoken = {
         "s3": [*s3.HANDLERS, *UPLOADS],
         "sts": list(sts.HANDLERS),
         "iam": list(iam.HANDLERS),
+        "kinesis": list(kinesis.OPERATIONS),
     }
     parts = []
     for name in NEIGHBOURS:

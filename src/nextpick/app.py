@@ -1,9 +1,9 @@
 """Assembly: settings, stores, serving, routes, HTTP applications. The only place that constructs them."""
 
 import secrets
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-import msgspec
 
 from nextpick.access.audit import Audit
 from nextpick.access.guard import Guard
@@ -11,7 +11,8 @@ from nextpick.access.keys import Keys
 from nextpick.api import table
 from nextpick.api.context import Services
 from nextpick.clock import Clock
-from nextpick.gateway.direct import gateway_app
+from nextpick.gateway.app import Alone, Gateway
+from nextpick.gateway.door import Door
 from nextpick.jobs.work import datasets_dir, versions_dir
 from nextpick.names import parse_arn, request_id
 from nextpick.neighbours.assemble import Neighbours
@@ -25,16 +26,24 @@ from nextpick.serving.service import Serving
 from nextpick.serving.versions import Versions
 from nextpick.serving.views import Views
 from nextpick.settings import Settings
+from nextpick.store import blobs
 from nextpick.store.buckets import Buckets
 from nextpick.store.keys import KeyFile
 from nextpick.store.log import LogReader, LogWriter
 from nextpick.store.rates import Rates
 from nextpick.store.records import Records
 from nextpick.store.usage import UsageCounter
+from nextpick.stream.kinesis import Kinesis
+from nextpick.stream.registry import Streams
+from nextpick.stream.writer import StreamWriter
 from nextpick.wire.asgi import ASGIApp
-from nextpick.wire.direct import invoke
+from nextpick.wire.caller import Callers
+from nextpick.wire.direct import answer
 from nextpick.wire.dispatch import Call
+from nextpick.wire.reading import Bodies
 from nextpick.wire.server import asgi_app
+
+_THREADS = 4
 
 _RECOMMENDING = {
     info.name
@@ -77,36 +86,71 @@ class Engine:
         self._usage = UsageCounter(home / "usage", worker, clock)
         self._rates = Rates(home / "rates") if settings.rate_quotas else None
         services = Services(self.records, settings, clock, page_secret, clock.now(), self._usage, self._rates)
-        mounts: dict[str, ASGIApp] = {
-            "/healthz": _plain(b"ok\n"),
-            "/readyz": _plain(b"ready\n"),
-            "/gateway": gateway_app(self._invoke, self._default_campaign),
-        }
         self._index = index
         self._routes = routes = table.routes(services, serving, guard)
         self._neighbours = None
         if settings.neighbours:
             buckets = Buckets(home / "buckets", owner=worker)
             self._neighbours = Neighbours(self.records, buckets, guard, keys.find, settings, clock, auth)
-        neighbours = self._neighbours.apps if self._neighbours else {}
+        self._streams = Streams(home)
+        self._stream_writer = StreamWriter(self._streams, clock)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-streams")
+        self._kinesis = Kinesis(self._streams, self._stream_writer, guard, clock, self._pool)
+        neighbours = dict(self._neighbours.apps) if self._neighbours else {}
+        if settings.neighbours:
+            callers = Callers(keys.find, settings, clock, auth, frozenset({"kinesis"}))
+            neighbours["kinesis"] = self._kinesis.service.asgi(callers, Bodies(settings))
+        door = Door(
+            home,
+            clock,
+            self._recommend,
+            self._put_events,
+            self._serve,
+            self._newest_campaign,
+            lambda location: _read(location, settings),
+        )
+        self._gateway = Gateway(door, Bodies(settings), settings.account, settings.region)
+        self.gateway_alone: ASGIApp = Alone(self._gateway)
+        mounts: dict[str, ASGIApp] = {
+            "/healthz": _plain(b"ok\n"),
+            "/readyz": _plain(b"ready\n"),
+            "/gateway": self._gateway,
+        }
         self.asgi: ASGIApp = asgi_app(routes, keys.find, settings, clock, mounts, auth, neighbours)
 
-    async def _invoke(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Call the runtime as the owner of the campaign that is named, for doors that are unsigned by design."""
-        arn = parse_arn(params.get("campaignArn", ""))
+    def _recommend(self, operation: str, request: Any) -> bytes | Awaitable[bytes]:
+        """Ask the runtime as the owner of the campaign that is named, for doors that are unsigned by design."""
+        arn = parse_arn(request.campaignArn or getattr(request, "recommenderArn", None) or "")
         account, region = (arn.account, arn.region) if arn else ("", "")
-        call = Call(account, region, "", request_id(), operation)
-        return msgspec.json.decode(await invoke(self._routes, call, "personalize-runtime", params))
+        call = Call(account, region, "", "", operation)
+        return self._routes["personalize-runtime", operation].handler(call, request)
 
-    def _default_campaign(self) -> str | None:
+    async def _put_events(self, account: str, region: str, request: Any) -> None:
+        call = Call(account, region, "", request_id(), "PutEvents")
+        await self._routes["personalize-events", "PutEvents"].handler(call, request)
+
+    async def _serve(
+        self, account: str, region: str, service: str, operation: str, body: bytes
+    ) -> tuple[int, bytes]:
+        """Call an operation as the administrator of an account."""
+        call = Call(account, region, "", request_id(), operation)
+        if service == "kinesis":
+            return await self._kinesis.service.answer(call, body)
+        return await answer(self._routes, call, service, body, self._pool)
+
+    def _newest_campaign(self) -> str | None:
         served = (c for c in self._index.campaigns() if c.recipe in _RECOMMENDING)
         newest = max(served, key=lambda campaign: campaign.created_at, default=None)
         return newest.arn if newest else None
 
     def close(self) -> None:
         """Write what is queued for the log and close the stores."""
+        self._gateway.close()
         if self._neighbours is not None:
             self._neighbours.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._stream_writer.close()
+        self._streams.close()
         self._usage.close()
         if self._rates is not None:
             self._rates.close()
@@ -114,6 +158,13 @@ class Engine:
         self._reader.close()
         self._audit.close()
         self.records.close()
+
+
+def _read(location: str, settings: Settings) -> bytes:
+    """Return the content of an object; raises BlobError, LookupError."""
+    (found,) = blobs.list_objects(location, settings)[:1]
+    with found.open() as file:
+        return file.read()
 
 
 def _plain(text: bytes) -> ASGIApp:

@@ -100,15 +100,24 @@ def start_jobs(settings: Settings) -> "JobRunner":
     return runner
 
 
-def serve(settings: Settings, *, host: str, port: int, workers: int, auth: bool = True) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status.
+def serve(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    auth: bool = True,
+    gateway_port: int | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status. On ``gateway_port`` nothing is served but the gateway.
 
     Raises HomeInUse, NewerDatabase, or OSError when the port is taken.
     """
     home = Home(settings)
     listener = _listen(host, port)
     url = _url(listener)
-    tree = _Tree(settings, listener, workers, auth)
+    gateway = _listen(host, gateway_port) if gateway_port is not None else None
+    tree = _Tree(settings, listener, workers, auth, gateway)
     services = _Services(settings)
     ending: list[int] = []
 
@@ -119,7 +128,7 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, auth: bool 
     signal.signal(signal.SIGINT, end)
     tree.start()
     runner = start_jobs(settings)
-    _write_address(home.path, url)
+    _write_address(home.path, url, _url(gateway) if gateway is not None else None)
     print(f"nextpick serves {url} from {home.path} (pid {os.getpid()})", flush=True)
     try:
         while not ending:
@@ -138,8 +147,15 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, auth: bool 
 class _Tree:
     """The HTTP workers, restarted when they end."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, workers: int, auth: bool) -> None:
-        self._settings, self._listener, self._auth = settings, listener, auth
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        workers: int,
+        auth: bool,
+        gateway: socket.socket | None,
+    ) -> None:
+        self._settings, self._listener, self._auth, self._gateway = settings, listener, auth, gateway
         self._pipe = os.pipe()
         self._workers: list[subprocess.Popen | None] = [None] * workers
         self._not_before = [0.0] * workers
@@ -168,6 +184,9 @@ class _Tree:
             *map(str, fds),
             "auth" if self._auth else "no-auth",
         ]
+        if self._gateway is not None:
+            fds = (*fds, self._gateway.fileno())
+            arguments.append(str(self._gateway.fileno()))
         self._workers[index] = subprocess.Popen(
             [sys.executable, "-m", "nextpick.worker", *arguments],
             env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "NUMBA_NUM_THREADS": "1"},
@@ -237,8 +256,10 @@ def _url(listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def _write_address(home: Path, url: str) -> None:
+def _write_address(home: Path, url: str, gateway: str | None) -> None:
     content: dict[str, Any] = {"url": url, "pid": os.getpid()}
+    if gateway is not None:
+        content["gateway"] = gateway
     partial = home / "server.json.partial"
     partial.write_text(json.dumps(content) + "\n")
     partial.rename(home / "server.json")

@@ -1,4 +1,4 @@
-"""One HTTP worker: ``python -m nextpick.worker HOME INDEX SOCKET_FD PARENT_FD auth|no-auth``."""
+"""One HTTP worker: ``python -m nextpick.worker HOME INDEX SOCKET_FD PARENT_FD auth|no-auth [GATEWAY_FD]``."""
 
 import os
 import socket
@@ -13,14 +13,18 @@ from nextpick.telemetry import configure_logging
 from nextpick.wire.http import run_server
 
 
-def main(home: str, index: str, socket_fd: str, parent_fd: str, auth: str) -> None:
-    """Serve on an inherited socket until told to end, or until the supervisor is gone."""
+def main(home: str, index: str, socket_fd: str, parent_fd: str, auth: str, gateway_fd: str = "") -> None:
+    """Serve on an inherited socket, the gateway alone on another, until told to end or the supervisor is gone."""
     threading.Thread(target=_end_with_parent, args=(int(parent_fd),), daemon=True).start()
     settings = Settings.load(home=Path(home))
     configure_logging(settings.log_level)
     engine = Engine(settings, SystemClock(), worker=f"worker-{index}", auth=auth == "auth")
+    sockets, alone = [socket.socket(fileno=int(socket_fd))], {}
+    if gateway_fd:
+        sockets.append(socket.socket(fileno=int(gateway_fd)))
+        alone = {sockets[1].getsockname()[1]: engine.gateway_alone}
     try:
-        run_server(engine.asgi, [socket.socket(fileno=int(socket_fd))], settings)
+        run_server(engine.asgi, sockets, settings, others=alone)
     finally:
         engine.close()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import notify, prepare
+from nextpick.cli import gateway, notify, prepare, stream
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -15,6 +15,8 @@ app = typer.Typer(
     add_completion=False,
     help="The open, self-hosted Amazon Personalize. Settings are NEXTPICK_* variables: see docs/settings.md.",
 )
+app.add_typer(gateway.app, name="gateway")
+app.add_typer(stream.app, name="stream")
 
 app.command()(prepare.prepare)
 app.add_typer(prepare.batch, name="batch")
@@ -30,6 +32,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 7300,
     workers: Annotated[int, typer.Option(min=1, help="HTTP worker processes.")] = 1,
+    gateway_port: Annotated[
+        int | None, typer.Option(help="Port on which the gateway is served, and nothing else.")
+    ] = None,
     no_auth: Annotated[bool, typer.Option(help="Verify no signatures; loopback only.")] = False,
 ) -> None:
     """Serve the API until interrupted."""
@@ -42,7 +47,9 @@ def serve(
     if no_auth and host not in ("127.0.0.1", "::1", "localhost"):
         raise typer.BadParameter("is for loopback addresses only", param_hint="--no-auth")
     try:
-        status = supervisor.serve(settings, host=host, port=port, workers=workers, auth=not no_auth)
+        status = supervisor.serve(
+            settings, host=host, port=port, workers=workers, auth=not no_auth, gateway_port=gateway_port
+        )
     except (supervisor.HomeInUse, NewerDatabase, OSError) as error:
         print(f"nextpick: {error}", file=sys.stderr)
         status = 1

@@ -1,8 +1,9 @@
 """What the application can answer from memory is answered where the request's last byte arrives.
 
-A task, an event and the messages of ASGI cost more than such an answer. A request whose path is one of the
-application's ``at_once`` is held while it arrives; when it is whole with the packet that began it,
-``app.answer_now`` is asked. Whatever that does not answer goes uvicorn's way as if nothing had been held.
+A task, an event and the messages of ASGI cost more than such an answer. A POST whose path is one of the
+application's ``at_once``, or a GET under one of its ``quick_mounts``, is held while it arrives; when it is whole with
+the packet that began it, ``app.answer_now`` or the mount's is asked. Whatever that does not answer goes uvicorn's way
+as if nothing had been held.
 """
 
 import asyncio
@@ -19,8 +20,14 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._paths = {path.encode() for path in getattr(self.app, "at_once", ())}
+        self.serve(self.app)
         self._held: bytes | None = None  # what has come of the body of a request that is held
+
+    def serve(self, app: Any) -> None:
+        """Let an application answer what comes on this connection."""
+        self.app = app
+        self._paths = {path.encode() for path in getattr(app, "at_once", ())}
+        self._mounts: tuple[tuple[bytes, Any], ...] = tuple(getattr(app, "quick_mounts", {}).items())
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -33,10 +40,11 @@ class AtOnceProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         parser = self.parser
+        method = b"POST" if self.url in self._paths else b"GET" if self._mount() is not None else None
         if (
-            self.url in self._paths
+            method is not None
             and parser is not None
-            and parser.get_method() == b"POST"
+            and parser.get_method() == method
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and (self.cycle is None or self.cycle.response_complete)
@@ -57,7 +65,13 @@ class AtOnceProtocol(HttpToolsProtocol):
         if self._held is None:
             super().on_message_complete()
             return
-        answer = self.app.answer_now(self.url, self.headers, self._held)  # type: ignore[attr-defined]
+        if self.url in self._paths:
+            answer = self.app.answer_now(self.url, self.headers, self._held)  # type: ignore[attr-defined]
+        else:
+            mount, peer = self._mount(), self.client
+            answer = (
+                mount(self.url, self.headers, peer[0] if peer else "") if mount and not self._held else None
+            )
         if answer is None:
             self._release()
             super().on_message_complete()
@@ -67,6 +81,13 @@ class AtOnceProtocol(HttpToolsProtocol):
         self.transport.write(b"".join((_OK, *ours, answer)))
         self.server_state.total_requests += 1
         self.rest()
+
+    def _mount(self) -> Any:
+        """Return what answers GETs of the held request's path at once, None where nothing does."""
+        for prefix, answer_now in self._mounts:
+            if self.url.startswith(prefix):
+                return answer_now
+        return None
 
     def rest(self) -> None:
         """Begin to wait for the connection's next request."""

@@ -1,25 +1,49 @@
 """Calls of operations from inside this process: validated as from outside, without signature and HTTP."""
 
+import asyncio
 import inspect
+import logging
+from concurrent.futures import Executor
 from typing import Any
 
 import msgspec
 
-from nextpick.errors import NotImplementedOperation
+from nextpick.errors import InternalFailure, ServiceError, UnknownOperation
 from nextpick.wire import shapes
-from nextpick.wire.dispatch import Call, Routes
+from nextpick.wire.body import decode, encode
+from nextpick.wire.dispatch import Call, Routes, Unsettled
+
+_log = logging.getLogger("nextpick.wire")
 
 
-async def invoke(routes: Routes, call: Call, service: str, params: dict[str, Any]) -> Any:
-    """Return what the route of ``call.operation`` answers: a dict, bytes, or None; for inline routes only.
+async def answer(routes: Routes, call: Call, service: str, body: bytes, pool: Executor) -> tuple[int, bytes]:
+    """Return status and body of what the route of ``call.operation`` answers, errors as the service's own."""
+    try:
+        return 200, await _answer(routes, call, service, body, pool)
+    except ServiceError as error:
+        status = shapes.service(service).statuses.get(error.code, error.status)
+        return status, msgspec.json.encode({"__type": error.code, "message": error.message})
+    except Exception:
+        _log.exception("request %s: %s of %s failed", call.request_id, call.operation, service)
+        failure = InternalFailure()
+        return failure.status, msgspec.json.encode({"__type": failure.code, "message": failure.message})
 
-    Raises errors.ServiceError as the wire would answer it.
-    """
+
+async def _answer(routes: Routes, call: Call, service: str, body: bytes, pool: Executor) -> bytes:
     route = routes.get((service, call.operation))
-    if route is None or not route.inline:
-        raise NotImplementedOperation(f"{service} {call.operation} cannot be called directly.")
-    request: Any = shapes.validate(service, call.operation, params)
+    if route is None:
+        raise UnknownOperation(f"{service} has no operation {call.operation[:100]} that can be called.")
+    request: Any = shapes.validate(service, call.operation, decode(body))
     if route.struct is not None:
         request = msgspec.convert(request, route.struct)
-    answer = route.handler(call, request)
-    return await answer if inspect.isawaitable(answer) else answer
+    if route.inline:
+        result = route.handler(call, request)
+    else:
+        result = await asyncio.get_running_loop().run_in_executor(pool, route.handler, call, request)
+    if inspect.isawaitable(result):
+        result = await result
+    if isinstance(result, Unsettled):
+        result = result.answer
+    if result is None:
+        return b""
+    return result if isinstance(result, bytes) else encode(service, call.operation, result)

@@ -8,7 +8,7 @@ connection closes.
 import asyncio
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import uvicorn
@@ -33,6 +33,7 @@ class HttpProtocol(AtOnceProtocol):
     """One connection. Its deadlines are looked at by one timer, not set for each request."""
 
     header_timeout_s: ClassVar[float]
+    others: ClassVar[Mapping[int, Any]] = {}  # applications by the port of the socket that only they serve
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -45,6 +46,8 @@ class HttpProtocol(AtOnceProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.others and self.server is not None:
+            self.serve(self.others.get(self.server[1] or 0, self.app))
         self._headers_since = self.loop.time()
         self._timer = self.loop.call_later(self.header_timeout_s, self._check_deadline)
 
@@ -149,13 +152,17 @@ def run_server(
     sockets: list[socket.socket],
     settings: Settings,
     should_exit: Callable[[], bool] | None = None,
+    others: Mapping[int, ASGIApp] | None = None,
 ) -> None:
     """Serve ``app`` on listening sockets until SIGTERM, SIGINT, or until ``should_exit()``.
+
+    A socket whose port is in ``others`` is served by that application instead.
 
     ``should_exit`` is asked ten times a second. At the end no more connections are accepted, answers that
     wait for a job are sent, and requests being served have ``GRACE_S`` seconds to finish.
     """
-    protocol = type("_HttpProtocol", (HttpProtocol,), {"header_timeout_s": settings.header_timeout_s})
+    members = {"header_timeout_s": settings.header_timeout_s, "others": others or {}}
+    protocol = type("_HttpProtocol", (HttpProtocol,), members)
     config = uvicorn.Config(
         app,
         loop="uvloop",

@@ -42,7 +42,7 @@ def _sender(app: ASGIApp, loop: asyncio.AbstractEventLoop) -> Callable[..., AWSR
     def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
         if asyncio._get_running_loop() is loop:
             raise RuntimeError("the client would block the event loop that it waits for")
-        call = _call(app, request.method, request.url, _headers(request), _body(request.body))
+        call = exchange(app, request.method, request.url, _headers(request), _body(request.body))
         status, headers, body = asyncio.run_coroutine_threadsafe(call, loop).result()
         return AWSResponse(request.url, status, HTTPHeaders.from_dict(headers), _Raw(body))
 
@@ -75,7 +75,7 @@ def _body(body: Any) -> bytes:
     return body.encode() if isinstance(body, str) else bytes(body)
 
 
-async def _call(
+async def exchange(
     app: ASGIApp, method: str, url: str, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> tuple[int, dict[str, str], bytes]:
     """Return the status, the headers and the body that the application answers."""

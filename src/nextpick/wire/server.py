@@ -57,7 +57,8 @@ def asgi_app(
     """Return the application that serves ``routes``, on one event loop.
 
     ``find_key(access_key)`` is asked at each request, on the event loop: it must be quick. ``mounts`` are
-    other applications by path prefix, the longest wins; they see the path whole, and get no lifespan events.
+    other applications by path prefix, the longest wins; they see the path whole, and get no lifespan events. One that
+    has ``answer_now(url, headers, peer)`` may answer GETs where they arrive (``wire/at_once``).
     ``neighbours`` serve, and verify, the requests that are signed for other services, by signing name.
     With ``auth=False`` nothing is verified, and only requests to a loopback Host and without a foreign Origin
     are served. Raises ValueError for a route whose operation no service model has.
@@ -96,6 +97,11 @@ class _App:
         self.settings = settings
         self.callers = Callers(find_key, settings, clock, auth)
         self.bodies = Bodies(settings)
+        self.quick_mounts = {
+            f"{prefix}/".encode(): mount.answer_now  # type: ignore[attr-defined]
+            for prefix, mount in mounts.items()
+            if hasattr(mount, "answer_now")
+        }
         self.mounts = sorted(mounts.items(), key=lambda mount: -len(mount[0]))
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-api")
         self.stopping = asyncio.Event()

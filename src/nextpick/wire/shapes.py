@@ -1,9 +1,9 @@
 """What the API says a request may be: the operations and shapes of the service models, and the one validator.
 
 The models are botocore's own (``personalize``, ``personalize-runtime``, ``personalize-events``, and of the
-neighbours ``s3``, ``sts``, ``iam``) and ours (``nextpick``). ``validate`` enforces all they state: required, type,
-min, max, pattern, enum. Its wording is that of AWS's services. Where real SDKs send what the model does not allow,
-it is lenient, and only there:
+neighbours ``s3``, ``sts``, ``iam``, ``kinesis``) and ours (``nextpick``). ``validate`` enforces all they state:
+required, type, min, max, pattern, enum. Its wording is that of AWS's services. Where real SDKs send what the model does
+not allow, it is lenient, and only there:
 
 - unknown members are ignored, null members are absent;
 - booleans may be the strings "true" and "false" (a Step Functions state machine sends such);
@@ -12,6 +12,7 @@ it is lenient, and only there:
 - JSON text members (``properties``) may be the object itself.
 """
 
+import base64
 import functools
 import gzip
 import importlib.util
@@ -248,6 +249,11 @@ def _scalar(kind: str, value: Any, path: str) -> Any:
             return value
         if value in ("true", "false"):
             return value == "true"
+    if kind == "blob" and isinstance(value, str):
+        try:
+            return base64.b64decode(value, validate=True)
+        except ValueError:
+            raise Serialization(f"{path}: '{_quote(value)}' is not base64") from None
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind in ("integer", "long") and number and value == value // 1:
         if abs(value) <= LARGEST_INTEGER:
@@ -271,6 +277,7 @@ _NAMES = {
     "double": "a Double",
     "float": "a Float",
     "timestamp": "a Timestamp",
+    "blob": "a Blob",
 }
 
 
@@ -309,8 +316,9 @@ def _time(value: float | str, path: str) -> float:
 
 def _constraints(shape: Shape, value: Any) -> Iterator[tuple[str, bool]]:
     """Yield each constraint of a scalar shape, in words, and whether ``value`` satisfies it."""
-    size = len(value) if isinstance(value, str) else value
-    noun = "length" if isinstance(value, str) else "value"
+    has_length = isinstance(value, (str, bytes))
+    size = len(value) if has_length else value
+    noun = "length" if has_length else "value"
     # The patterns may be quadratic: they only ever see text of the allowed length.
     fits = "max" not in shape or size <= shape["max"]
     if "max" in shape:
@@ -343,6 +351,8 @@ def _quote(value: Any, inside: bool = False) -> str:
         text = "{" + ", ".join(f"{name}={_quote(given, True)}" for name, given in pairs) + "}"
     elif isinstance(value, str):
         text = value
+    elif isinstance(value, bytes):
+        text = f"{len(value)} bytes"
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**_LONGEST_QUOTE:
         text = "a number of many digits"
     else:

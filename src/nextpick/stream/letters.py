@@ -1,0 +1,56 @@
+"""Records that a consumer could not use, kept with the reason in ``dead-letters.jsonl`` of their stream."""
+
+import base64
+import json
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from nextpick.durable import sync
+from nextpick.stream.store import Record, Stream, shard_name
+
+_LARGEST_FILE = 64 << 20
+_LONGEST_REASON = 2000
+
+
+class DeadLetters:
+    """The file of one stream. When it grows too large it becomes ``dead-letters.1.jsonl``, in place of an older one."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.path = letters_path(stream.directory)
+        self._lock = threading.Lock()
+
+    def write(self, consumer: str, records: Sequence[Record], reason: str, now: float) -> None:
+        """Keep records; they are on disk when this returns."""
+        lines = "".join(self._line(consumer, record, reason, now) for record in records)
+        with self._lock:
+            is_new = not self.path.exists()
+            if not is_new and self.path.stat().st_size > _LARGEST_FILE:
+                self.path.rename(self.path.with_suffix(".1.jsonl"))
+                is_new = True
+            with self.path.open("a") as file:
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            if is_new:
+                sync(self.path.parent)
+
+    def _line(self, consumer: str, record: Record, reason: str, now: float) -> str:
+        told = {
+            "time": now,
+            "consumer": consumer,
+            "reason": reason[:_LONGEST_REASON],
+            "shardId": shard_name(record.shard),
+            "sequenceNumber": self._stream.sequence(record.shard, record.number),
+            "partitionKey": record.key,
+            "arrived": record.arrived,
+            "data": base64.b64encode(record.data).decode(),
+        }
+        return json.dumps(told) + "\n"
+
+
+def letters_path(directory: Path) -> Path:
+    """Return where a stream's dead letters are."""
+    return directory / "dead-letters.jsonl"
