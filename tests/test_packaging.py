@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 LOADED_BY_NAME = {"httptools", "uvloop"}  # by uvicorn, which is told to
+DISTRIBUTIONS = {"yaml": "pyyaml"}  # of packages that are called otherwise
+EXTRAS = [kind for kind in PROJECT["optional-dependencies"] if kind != "dev"]
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -26,11 +28,12 @@ def imported() -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"nextpick"}
+    return {DISTRIBUTIONS.get(name, name) for name in found - set(sys.stdlib_module_names) - {"nextpick"}}
 
 
 def test_the_package_imports_what_it_declares_and_declares_what_it_imports() -> None:
-    assert imported() | LOADED_BY_NAME == names(PROJECT["dependencies"])
+    extras = [requirement for extra in EXTRAS for requirement in PROJECT["optional-dependencies"][extra]]
+    assert imported() | LOADED_BY_NAME == names([*PROJECT["dependencies"], *extras])
 
 
 def test_every_dependency_is_pinned_and_none_to_a_local_build() -> None:
