@@ -11,6 +11,7 @@ from nextpick.access.keys import Keys
 from nextpick.api import table
 from nextpick.api.context import Services
 from nextpick.clock import Clock
+from nextpick.functions.api.app import Functions
 from nextpick.gateway.direct import gateway_app
 from nextpick.jobs.work import datasets_dir, versions_dir
 from nextpick.names import parse_arn, request_id
@@ -87,7 +88,8 @@ class Engine:
         if settings.neighbours:
             buckets = Buckets(home / "buckets", owner=worker)
             self._neighbours = Neighbours(self.records, buckets, guard, keys.find, settings, clock, auth)
-        neighbours = self._neighbours.apps if self._neighbours else {}
+        self._functions = Functions(self.records, guard, keys.find, settings, clock, auth)
+        neighbours = {**(self._neighbours.apps if self._neighbours else {}), "lambda": self._functions.app}
         self.asgi: ASGIApp = asgi_app(routes, keys.find, settings, clock, mounts, auth, neighbours)
 
     async def _invoke(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +108,7 @@ class Engine:
         """Write what is queued for the log and close the stores."""
         if self._neighbours is not None:
             self._neighbours.close()
+        self._functions.close()
         self._usage.close()
         if self._rates is not None:
             self._rates.close()

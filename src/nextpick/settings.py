@@ -77,6 +77,18 @@ class Settings:
     s3_access_key_id: str = _setting("", "Access key for s3_endpoint.")
     s3_secret_access_key: str = _setting("", "Secret key for s3_endpoint.")
     s3_region: str = _setting("us-east-1", "Region for s3_endpoint.")
+    functions: str = _setting(
+        "loopback",
+        "When functions may be deployed and run: `loopback` (while the server listens on a loopback address), "
+        "`always`, `never`.",
+    )
+    function_concurrency: int = _setting(50, "Invocations of functions that run at the same time.")
+    function_idle_s: float = _setting(600.0, "How long a warm process of a function waits for work.")
+    function_retry_s: float = _setting(
+        60.0,
+        "Time before an asynchronous invocation that failed is tried again; twice that before a third time.",
+    )
+    function_log_bytes: int = _setting(10 * 1024 * 1024, "Most bytes that the log of one function takes.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 
     @classmethod

@@ -38,7 +38,7 @@ def serve(
 
     settings = _settings(home)
     configure_logging(settings.log_level)
-    if no_auth and host not in ("127.0.0.1", "::1", "localhost"):
+    if no_auth and host not in supervisor.LOOPBACK:
         raise typer.BadParameter("is for loopback addresses only", param_hint="--no-auth")
     try:
         status = supervisor.serve(settings, host=host, port=port, workers=workers, auth=not no_auth)

@@ -1,9 +1,9 @@
 """What the API says a request may be: the operations and shapes of the service models, and the one validator.
 
 The models are botocore's own (``personalize``, ``personalize-runtime``, ``personalize-events``, and of the
-neighbours ``s3``, ``sts``, ``iam``) and ours (``nextpick``). ``validate`` enforces all they state: required, type,
-min, max, pattern, enum. Its wording is that of AWS's services. Where real SDKs send what the model does not allow,
-it is lenient, and only there:
+neighbours ``s3``, ``sts``, ``iam``, ``lambda``) and ours (``nextpick``). ``validate`` enforces all they state:
+required, type, min, max, pattern, enum. Its wording is that of AWS's services. Where real SDKs send what the model
+does not allow, it is lenient, and only there:
 
 - unknown members are ignored, null members are absent;
 - booleans may be the strings "true" and "false" (a Step Functions state machine sends such);
@@ -12,6 +12,7 @@ it is lenient, and only there:
 - JSON text members (``properties``) may be the object itself.
 """
 
+import base64
 import functools
 import gzip
 import importlib.util
@@ -260,6 +261,11 @@ def _scalar(kind: str, value: Any, path: str) -> Any:
             raise Serialization(f"{path}: the number is out of the range of a Double") from None
     if kind == "timestamp" and (number or isinstance(value, str)):
         return _time(value, path)
+    if kind == "blob" and isinstance(value, str):
+        try:
+            return base64.b64decode(value, validate=True)
+        except ValueError:
+            raise Serialization(f"{path} is not base64") from None
     raise Serialization(_mismatch(value, _NAMES[kind], path))
 
 
@@ -271,6 +277,7 @@ _NAMES = {
     "double": "a Double",
     "float": "a Float",
     "timestamp": "a Timestamp",
+    "blob": "a Blob",
 }
 
 
@@ -309,8 +316,8 @@ def _time(value: float | str, path: str) -> float:
 
 def _constraints(shape: Shape, value: Any) -> Iterator[tuple[str, bool]]:
     """Yield each constraint of a scalar shape, in words, and whether ``value`` satisfies it."""
-    size = len(value) if isinstance(value, str) else value
-    noun = "length" if isinstance(value, str) else "value"
+    size = len(value) if isinstance(value, (str, bytes)) else value
+    noun = "length" if isinstance(value, (str, bytes)) else "value"
     # The patterns may be quadratic: they only ever see text of the allowed length.
     fits = "max" not in shape or size <= shape["max"]
     if "max" in shape:
@@ -318,7 +325,7 @@ def _constraints(shape: Shape, value: Any) -> Iterator[tuple[str, bool]]:
     if "min" in shape:
         yield f"Member must have {noun} greater than or equal to {shape['min']}", size >= shape["min"]
     if "pattern" in shape:
-        matches = not fits or bool(pattern(shape["pattern"]).fullmatch(value))
+        matches = not fits or bool(pattern(shape["pattern"]).fullmatch(str(value)))
         yield f"Member must satisfy regular expression pattern: {shape['pattern']}", matches
     if "enum" in shape:
         yield f"Member must satisfy enum value set: [{', '.join(shape['enum'])}]", value in shape["enum"]
@@ -343,6 +350,8 @@ def _quote(value: Any, inside: bool = False) -> str:
         text = "{" + ", ".join(f"{name}={_quote(given, True)}" for name, given in pairs) + "}"
     elif isinstance(value, str):
         text = value
+    elif isinstance(value, bytes):
+        text = f"{len(value)} bytes"
     elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**_LONGEST_QUOTE:
         text = "a number of many digits"
     else:
