@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import prepare
+from nextpick.cli import functions, prepare
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 
 app.command()(prepare.prepare)
 app.add_typer(prepare.batch, name="batch")
+app.add_typer(functions.function, name="function")
 
 Home = Annotated[Path | None, typer.Option(help="Directory that holds everything [default: ~/.nextpick].")]
 
