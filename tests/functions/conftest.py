@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from functions_world import Functions
 
 import nextpick
-from functions_world import Functions
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import os
 import sys
 
 import pytest
-
 from functions_world import Functions
 
 TELLING = """
