@@ -13,4 +13,4 @@ def functions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Functions]:
     """The functions of an engine in this process; a failed asynchronous invocation is tried again at once."""
     home = tmp_path_factory.mktemp("functions") / "home"
     with nextpick.open(home, function_retry_s=0.05, function_concurrency=20) as opened:
-        yield Functions(opened)
+        yield Functions(opened, parameter_validation=False)

@@ -32,9 +32,9 @@ class Answer(NamedTuple):
 class Functions:
     """The functions of a library or a server, through boto3's ``lambda`` client."""
 
-    def __init__(self, opened: Any) -> None:
+    def __init__(self, opened: Any, **config: Any) -> None:
         self.opened, self.home = opened, opened.home
-        self.client = opened.client("lambda")
+        self.client = opened.client("lambda", **config)
 
     def deploy(self, name: str, source: str | dict[str, str], **more: Any) -> str:
         """Create a function; a text is the code of lambda_function.py. Return its ARN."""

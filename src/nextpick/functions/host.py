@@ -78,7 +78,7 @@ class Host:
     def find(self, arn: str) -> Function | None:
         """Return the function of an ARN as it is now."""
         reference = parse_name(arn)
-        return self.registry.find(reference) if reference else None
+        return self.registry.get(reference.account, reference.region, reference.name) if reference else None
 
     def has_room(self, function: Function) -> bool:
         """Whether an invocation of a function that began now would not be refused."""
@@ -100,7 +100,7 @@ class Host:
             pool = self._pools[function.arn] = Pool(function, self._start)
         try:
             held = await self._credentials(function)
-            process = await pool.take(function)
+            process = await pool.take(function, held)
         except RoleRefused as refused:
             return Outcome(failure("AccessDeniedException", str(refused)), "Unhandled", "", 0)
         except OSError as error:
@@ -158,7 +158,7 @@ class Host:
     async def _rest(self) -> None:
         for arn, pool in list(self._pools.items()):
             function = self.find(arn)
-            if function is not None and function.arn == arn:
+            if function is not None:
                 pool.adopt(function)
                 pool.rest(self.settings.function_idle_s)
             elif not pool.load:

@@ -9,6 +9,7 @@ from typing import Any
 from nextpick.functions.client import FunctionBusy
 from nextpick.functions.process import Process
 from nextpick.functions.registry import Function
+from nextpick.functions.roles import Credentials
 
 Start = Callable[[Function], Awaitable[Process]]
 
@@ -42,8 +43,11 @@ class Pool:
         """The deployments that processes run."""
         return {process.function.code for process in (*self.busy, *self._idle)} | {self.function.code}
 
-    async def take(self, function: Function) -> Process:
-        """Return a process of a function's newest revision, to be given back. Raises FunctionBusy, OSError."""
+    async def take(self, function: Function, held: Credentials) -> Process:
+        """Return a process of a function's newest revision that works with a key, to be given back.
+
+        Raises FunctionBusy, OSError.
+        """
         self.adopt(function)
         if not self.has_room:
             raise FunctionBusy(
@@ -51,7 +55,7 @@ class Pool:
             )
         while self._idle:
             process = self._idle.pop()
-            if process.is_alive:
+            if process.is_alive and process.takes(held):
                 self.busy.add(process)
                 return process
             self._close(process)

@@ -116,6 +116,10 @@ class Process:
         """Whether the process runs and its handler is loaded."""
         return self._unborn is None and not self._is_ended and self._popen.poll() is None
 
+    def takes(self, held: Credentials) -> bool:
+        """Whether the process can go on with a key: SDKs read another one only in place of one that ends."""
+        return held == self.held or bool(held.token and self.held.token)
+
     async def invoke(
         self, request_id: str, payload: bytes, held: Credentials, client_context: str | None
     ) -> Outcome:

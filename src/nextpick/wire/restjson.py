@@ -8,6 +8,7 @@ import asyncio
 import functools
 import inspect
 import logging
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -79,7 +80,11 @@ def restjson_app(service: str, routes: Routes, callers: Callers, bodies: Bodies,
         body = await bodies.read(receive, values)
         method, path, query = scope["method"], scope["raw_path"], scope["query_string"]
         caller = callers.find(method.encode(), path, query, values, body)
-        target = find_operation(service, method, path)
+        try:
+            asked = parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=100)
+        except ValueError as error:
+            raise Serialization(f"The query could not be read: {error}") from None
+        target = find_operation(service, method, path, asked)
         if target is None:
             raise UnknownOperation(f"{service} has no operation at {method} {scope['path'][:200]}.")
         route = routes.get((service, target.operation))
@@ -88,7 +93,7 @@ def restjson_app(service: str, routes: Routes, callers: Callers, bodies: Bodies,
         call = caller.call(request_id, target.operation, scope)
 
         def serve() -> Any:
-            return route.handler(call, read_request(service, target, query, values, body))
+            return route.handler(call, read_request(service, target, asked, values, body))
 
         result = await asyncio.get_running_loop().run_in_executor(pool, serve)
         if inspect.isawaitable(result):
@@ -98,33 +103,44 @@ def restjson_app(service: str, routes: Routes, callers: Callers, bodies: Bodies,
     return app
 
 
+class _Rule(NamedTuple):
+    method: str
+    segments: list[str]
+    query: set[tuple[str, str]]
+    operation: str
+
+    @property
+    def openness(self) -> tuple[int, int]:
+        return sum(segment.startswith("{") for segment in self.segments), -len(self.query)
+
+
 @functools.cache
-def _rules(service: str) -> list[tuple[str, list[str], str]]:
-    """Return method, segments of the path and name of each operation; those with most literal segments first."""
-    operations = shapes.service(service).operations.values()
-    rules = [(o.method, o.path.partition("?")[0].strip("/").split("/"), o.name) for o in operations]
-    return sorted(rules, key=lambda rule: sum(segment.startswith("{") for segment in rule[1]))
+def _rules(service: str) -> list[_Rule]:
+    """Return how each operation is called; those with most that is literal first."""
+    rules = []
+    for known in shapes.service(service).operations.values():
+        path, _, query = known.path.partition("?")
+        rules.append(_Rule(known.method, path.strip("/").split("/"), set(parse_qsl(query, True)), known.name))
+    return sorted(rules, key=lambda rule: rule.openness)
 
 
-def find_operation(service: str, method: str, path: bytes) -> Target | None:
+def find_operation(service: str, method: str, path: bytes, query: Iterable[tuple[str, str]]) -> Target | None:
     """Return what a request is for; None when no operation of the model is called like that."""
-    segments = path.decode("latin-1").strip("/").split("/")
-    for verb, pattern, operation in _rules(service):
-        if verb == method and len(pattern) == len(segments):
+    segments, asked = path.decode("latin-1").strip("/").split("/"), set(query)
+    for verb, pattern, constants, operation in _rules(service):
+        if verb == method and len(pattern) == len(segments) and constants <= asked:
             pairs = list(zip(pattern, segments, strict=True))
             if all(segment and (want.startswith("{") or want == segment) for want, segment in pairs):
                 return Target(operation, {w[1:-1]: unquote(s) for w, s in pairs if w.startswith("{")})
     return None
 
 
-def read_request(service: str, target: Target, query: bytes, values: Headers, body: bytes) -> dict[str, Any]:
+def read_request(
+    service: str, target: Target, query: list[tuple[str, str]], values: Headers, body: bytes
+) -> dict[str, Any]:
     """Return a request's members, checked against the model. Raises Serialization or Invalid."""
     model = shapes.service(service)
     shape = model.shapes[model.operations[target.operation].input or ""]
-    try:
-        asked = dict(parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=100))
-    except ValueError as error:
-        raise Serialization(f"The query could not be read: {error}") from None
     payload = shape.get("payload")
     request: dict[str, Any] = {}
     if payload is None:
@@ -134,18 +150,23 @@ def read_request(service: str, target: Target, query: bytes, values: Headers, bo
         request.update(given)
     for name, reference in shape["members"].items():
         where, bound = reference.get("location"), reference.get("locationName", name)
+        inner = model.shapes[reference["shape"]]
         text: str | None = None
+        if where:
+            request.pop(name, None)  # what is bound elsewhere is not read from the body
         if where == "uri":
             text = target.labels.get(bound)
         elif where == "querystring":
-            text = asked.get(bound)
+            given = [value for key, value in query if key == bound]
+            if inner["type"] == "list" and given:
+                request[name] = given
+            elif given:
+                text = given[0]
         elif where == "header":
             value = values.get(bound.lower().encode())
             text = None if value is None else value.decode("latin-1")
-        if where:
-            request.pop(name, None)  # what is bound elsewhere is not read from the body
         if text is not None:
-            request[name] = xmltext.scalar(model.shapes[reference["shape"]], text, name)
+            request[name] = xmltext.scalar(inner, text, name)
     try:
         read = shapes.validate(service, target.operation, request)
     except InvalidInput as error:
