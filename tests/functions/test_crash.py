@@ -36,6 +36,12 @@ class Served(Functions):
     def __init__(self, server: Server) -> None:
         self.server = server
         super().__init__(server)
+        self.deploy("work", CODE)
+
+    def start_again(self) -> None:
+        """Start the server again, at another address."""
+        self.server.start()
+        super().__init__(self.server)
 
     def automation(self) -> int:
         """Return the pid of the process that owns the functions' processes."""
@@ -43,16 +49,16 @@ class Served(Functions):
         return found[0] if found else 0
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    server = Server(tmp_path / "home", workers=1, NEXTPICK_FUNCTION_RETRY_S="0.1").start()
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    home = tmp_path_factory.mktemp("crash") / "home"
+    server = Server(home, workers=1, NEXTPICK_FUNCTION_RETRY_S="0.1").start()
     yield Served(server)
     if server.is_running:
         server.stop()
 
 
 def test_events_outlive_a_kill_of_what_runs_them(served: Served, tmp_path: Path) -> None:
-    served.deploy("work", CODE)
     folder, go = tmp_path / "folder", tmp_path / "go"
     folder.mkdir()
     for n in range(5):
@@ -69,7 +75,6 @@ def test_events_outlive_a_kill_of_what_runs_them(served: Served, tmp_path: Path)
 
 
 def test_an_event_whose_process_is_killed_is_run_again(served: Served, tmp_path: Path) -> None:
-    served.deploy("work", CODE)
     served.send("work", {"folder": str(tmp_path), "n": 0, "go": str(tmp_path / "go")})
     (begun,) = until(lambda: list(tmp_path.glob("0.*")))
     os.kill(int(begun.suffix[1:]), signal.SIGKILL)
@@ -78,7 +83,6 @@ def test_an_event_whose_process_is_killed_is_run_again(served: Served, tmp_path:
 
 
 def test_nothing_outlives_a_kill_of_the_server_and_events_go_on(served: Served, tmp_path: Path) -> None:
-    served.deploy("work", CODE)
     idle = served.invoke("work", {}).payload
     served.send("work", {"spin": str(tmp_path / "spins")})
     folder = tmp_path / "folder"
@@ -91,12 +95,11 @@ def test_nothing_outlives_a_kill_of_the_server_and_events_go_on(served: Served, 
     served.server.kill()
     until(lambda: not any(is_running(pid) for pid in processes))
     (tmp_path / "go").touch()
-    served.server.start()
+    served.start_again()
     until((folder / "0.done").exists)
 
 
 def test_a_call_that_waits_is_told_that_it_was_interrupted(served: Served, tmp_path: Path) -> None:
-    served.deploy("work", CODE)
     told: list[ClientError] = []
 
     def call() -> None:
