@@ -11,6 +11,7 @@ from nextpick.access.keys import Keys
 from nextpick.api import table
 from nextpick.api.context import Services
 from nextpick.clock import Clock
+from nextpick.functions.api.app import Functions
 from nextpick.gateway.app import Alone, Gateway
 from nextpick.gateway.door import Door
 from nextpick.jobs.work import datasets_dir, versions_dir
@@ -97,6 +98,8 @@ class Engine:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-streams")
         self._kinesis = Kinesis(self._streams, self._stream_writer, guard, clock, self._pool)
         neighbours = dict(self._neighbours.apps) if self._neighbours else {}
+        self._functions = Functions(self.records, guard, keys.find, settings, clock, auth)
+        neighbours["lambda"] = self._functions.app
         if settings.neighbours:
             callers = Callers(keys.find, settings, clock, auth, frozenset({"kinesis"}))
             neighbours["kinesis"] = self._kinesis.service.asgi(callers, Bodies(settings))
@@ -151,6 +154,7 @@ class Engine:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._stream_writer.close()
         self._streams.close()
+        self._functions.close()
         self._usage.close()
         if self._rates is not None:
             self._rates.close()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nextpick.store.records import Records
 
 SERVICES: Mapping[str, str] = {
+    "nextpick.functions.service": "functions",
     "nextpick.notify.service": "notify",
     "nextpick.stream.service": "streams",
 }
@@ -35,14 +36,19 @@ _RETRY_S = 5.0
 log = logging.getLogger(__name__)
 
 
+def _no_address() -> str:
+    raise RuntimeError("nothing answers for this home over HTTP")
+
+
 class Context(NamedTuple):
     """What a service works with. ``client``: takes a service's name and fields of ``botocore.config.Config``, returns a
-    boto3 client that acts as the administrator."""
+    boto3 client that acts as the administrator. ``url``: returns where the engine answers other processes."""
 
     settings: Settings
     clock: Clock
     records: "Records"
     client: Callable[..., Any]
+    url: Callable[[], str] = _no_address
 
 
 class Service(Protocol):
@@ -108,7 +114,8 @@ def main(home: str, parent_fd: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the supervisor
     records = Records(settings.home / "nextpick.db")
-    automation = Automation(Context(settings, SystemClock(), records, _clients(settings)))
+    context = Context(settings, SystemClock(), records, _clients(settings), lambda: _url(settings))
+    automation = Automation(context)
     automation.start()
     ended.wait()
     automation.stop()
@@ -121,12 +128,20 @@ def _clients(settings: Settings) -> Callable[..., Any]:
         from nextpick.wire.client import http_client
 
         pair = keys.read(settings.home / "credentials")[0]
-        url = json.loads((settings.home / "server.json").read_text())["url"]
         return http_client(
-            service, url, region=settings.region, access_key=pair.access_key, secret=pair.secret, **config
+            service,
+            _url(settings),
+            region=settings.region,
+            access_key=pair.access_key,
+            secret=pair.secret,
+            **config,
         )
 
     return client
+
+
+def _url(settings: Settings) -> str:
+    return json.loads((settings.home / "server.json").read_text())["url"]
 
 
 def _end_with_parent(fd: int) -> None:

@@ -1,7 +1,9 @@
 """The engine inside a program of yours: ``nextpick.open(dir)``."""
 
 import asyncio
+import socket
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,7 +13,7 @@ from nextpick.app import Engine
 from nextpick.automation import Automation, Context
 from nextpick.clock import SystemClock
 from nextpick.settings import Settings
-from nextpick.wire import inprocess
+from nextpick.wire import http, inprocess
 
 
 class Library:
@@ -32,7 +34,9 @@ class Library:
         self._ending = asyncio.Event()
         self._lifespan = asyncio.run_coroutine_threadsafe(self._live(), self._loop)
         self._runner = supervisor.start_jobs(self.settings)
-        context = Context(self.settings, SystemClock(), self.engine.records, self.client)
+        self._server: tuple[str, Future[None]] | None = None
+        self._serving = threading.Lock()
+        context = Context(self.settings, SystemClock(), self.engine.records, self.client, self.url)
         self._automation = Automation(context)
         self._automation.start()
 
@@ -73,12 +77,25 @@ class Library:
             **config,
         )
 
+    def url(self) -> str:
+        """Return where the engine answers other processes, which functions are: on a port of the loopback address that
+        is opened when it is first asked for."""
+        with self._serving:
+            if self._server is None:
+                listener = socket.create_server(("127.0.0.1", 0))
+                serving = http.serve_here(self.engine.asgi, [listener], self.settings, self._ending.is_set)
+                url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                self._server = url, asyncio.run_coroutine_threadsafe(serving, self._loop)
+            return self._server[0]
+
     def close(self) -> None:
         """End the running jobs (they are taken up at the next opening) and give the home back."""
         self._automation.stop()
         self._runner.stop()
         self._loop.call_soon_threadsafe(self._ending.set)
         self._lifespan.result()
+        if self._server is not None:
+            self._server[1].result()
         self.engine.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -86,6 +86,18 @@ class Settings:
         "", "Mail server for notifications: smtp://USER:PASSWORD@HOST:587 (STARTTLS) or smtps://…:465."
     )
     mail_from: str = _setting("nextpick@localhost", "Sender of notifications by mail.")
+    functions: str = _setting(
+        "loopback",
+        "When functions may be deployed and run: `loopback` (while the server listens on a loopback address), "
+        "`always`, `never`.",
+    )
+    function_concurrency: int = _setting(50, "Invocations of functions that run at the same time.")
+    function_idle_s: float = _setting(600.0, "How long a warm process of a function waits for work.")
+    function_retry_s: float = _setting(
+        60.0,
+        "Time before an asynchronous invocation that failed is tried again; twice that before a third time.",
+    )
+    function_log_bytes: int = _setting(10 * 1024 * 1024, "Most bytes that the log of one function takes.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 
     @classmethod

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from nextpick.settings import Settings
 
 if TYPE_CHECKING:
     from nextpick.jobs.runner import JobRunner
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _RESTART_PAUSE_S = 1.0
 _STOP_GRACE_S = 8.0
@@ -113,6 +116,8 @@ def serve(
 
     Raises HomeInUse, NewerDatabase, or OSError when the port is taken.
     """
+    if settings.functions == "loopback" and host not in LOOPBACK:
+        settings = replace(settings, functions="never")
     home = Home(settings)
     listener = _listen(host, port)
     url = _url(listener)
@@ -189,7 +194,12 @@ class _Tree:
             arguments.append(str(self._gateway.fileno()))
         self._workers[index] = subprocess.Popen(
             [sys.executable, "-m", "nextpick.worker", *arguments],
-            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE", "NUMBA_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                **self._settings.environ(),
+                "OMP_WAIT_POLICY": "PASSIVE",
+                "NUMBA_NUM_THREADS": "1",
+            },
             stdin=subprocess.DEVNULL,
             pass_fds=fds,
             start_new_session=True,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import gateway, notify, prepare, stream
+from nextpick.cli import functions, gateway, notify, prepare, stream
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.add_typer(stream.app, name="stream")
 
 app.command()(prepare.prepare)
 app.add_typer(prepare.batch, name="batch")
+app.add_typer(functions.function, name="function")
 
 app.add_typer(notify.app, name="notify")
 
@@ -44,7 +45,7 @@ def serve(
 
     settings = _settings(home)
     configure_logging(settings.log_level)
-    if no_auth and host not in ("127.0.0.1", "::1", "localhost"):
+    if no_auth and host not in supervisor.LOOPBACK:
         raise typer.BadParameter("is for loopback addresses only", param_hint="--no-auth")
     try:
         status = supervisor.serve(

@@ -3,12 +3,11 @@
 Source: AWS STS API Reference, "GetCallerIdentity", "AssumeRole".
 """
 
-import secrets
-
 from nextpick.access import directory, guard
 from nextpick.access.grammar import Malformed, parse_policy
 from nextpick.access.guard import Verdict
 from nextpick.access.policy import Principal
+from nextpick.access.sessions import open_session
 from nextpick.errors import AccessDenied, InvalidInput, ServiceError
 from nextpick.neighbours.context import Answer, Context, Request
 from nextpick.neighbours.handlers import Handlers
@@ -69,18 +68,8 @@ def assume_role(ctx: Context, request: Request) -> Answer:
                 f"The requested DurationSeconds {duration} is not between {_SHORTEST_S} and the MaxSessionDuration "
                 f"set for this role, {longest}."
             )
-        account = arn.split(":")[4]
-        session = {
-            "access_key": directory.unique_id("ASIA", 20),
-            "secret": directory.new_secret(),
-            "token": secrets.token_urlsafe(180),
-            "account": account,
-            "role": arn,
-            "arn": f"arn:aws:sts::{account}:assumed-role/{role['RoleName']}/{name}",
-            "expires_at": now + duration,
-            "policies": _session_policies(request),
-        }
-        directory.put_session(tx, session, now)
+        limits = _session_policies(request)
+        session = open_session(tx, role, name, now=now, duration_s=duration, policies=limits)
     return {
         "Credentials": {
             "AccessKeyId": session["access_key"],

@@ -9,7 +9,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import uvicorn
 
@@ -161,14 +161,30 @@ def run_server(
     ``should_exit`` is asked ten times a second. At the end no more connections are accepted, answers that
     wait for a job are sent, and requests being served have ``GRACE_S`` seconds to finish.
     """
+    _Server(_config(app, settings, "on", others), should_exit).run(sockets)
+
+
+async def serve_here(
+    app: ASGIApp, sockets: list[socket.socket], settings: Settings, should_exit: Callable[[], bool]
+) -> None:
+    """Serve ``app`` on the running event loop until ``should_exit()``. Its lifespan is somebody else's."""
+    await _Server(_config(app, settings, "off"), should_exit).serve(sockets)
+
+
+def _config(
+    app: ASGIApp,
+    settings: Settings,
+    lifespan: Literal["on", "off"],
+    others: Mapping[int, ASGIApp] | None = None,
+) -> uvicorn.Config:
     members = {"header_timeout_s": settings.header_timeout_s, "others": others or {}}
     protocol = type("_HttpProtocol", (HttpProtocol,), members)
-    config = uvicorn.Config(
+    return uvicorn.Config(
         app,
         loop="uvloop",
         http=protocol,
         ws="none",
-        lifespan="on",
+        lifespan=lifespan,
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -176,4 +192,3 @@ def run_server(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    _Server(config, should_exit).run(sockets)

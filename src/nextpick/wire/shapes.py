@@ -1,7 +1,7 @@
 """What the API says a request may be: the operations and shapes of the service models, and the one validator.
 
 The models are botocore's own (``personalize``, ``personalize-runtime``, ``personalize-events``, and of the
-neighbours ``s3``, ``sts``, ``iam``, ``kinesis``) and ours (``nextpick``). ``validate`` enforces all they state:
+neighbours ``s3``, ``sts``, ``iam``, ``lambda``, ``kinesis``) and ours (``nextpick``). ``validate`` enforces all they state:
 required, type, min, max, pattern, enum. Its wording is that of AWS's services. Where real SDKs send what the model does
 not allow, it is lenient, and only there:
 
@@ -326,7 +326,7 @@ def _constraints(shape: Shape, value: Any) -> Iterator[tuple[str, bool]]:
     if "min" in shape:
         yield f"Member must have {noun} greater than or equal to {shape['min']}", size >= shape["min"]
     if "pattern" in shape:
-        matches = not fits or bool(pattern(shape["pattern"]).fullmatch(value))
+        matches = not fits or bool(pattern(shape["pattern"]).fullmatch(str(value)))
         yield f"Member must satisfy regular expression pattern: {shape['pattern']}", matches
     if "enum" in shape:
         yield f"Member must satisfy enum value set: [{', '.join(shape['enum'])}]", value in shape["enum"]

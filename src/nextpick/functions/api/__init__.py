@@ -1,0 +1,1 @@
+"""Lambda's API over the functions of this home: the operations that programs around Personalize call."""

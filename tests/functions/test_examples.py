@@ -1,0 +1,136 @@
+"""The handlers in examples/functions, deployed by the command and run against a real campaign."""
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from served import Server
+from worlds import Shop, checkerboard
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "functions"
+TRUST = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+ "Principal": {"Service": "lambda.amazonaws.com"}}]}"""
+PERSONALIZE = "arn:aws:iam::aws:policy/service-role/AmazonPersonalizeFullAccess"
+
+
+class Command:
+    """``nextpick function`` on a home."""
+
+    def __init__(self, home: Path, version: str) -> None:
+        self.home, self.version = home, version
+
+    def __call__(self, *words: str, fails: bool = False) -> str:
+        """Run it; return what it printed, of one that fails what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "nextpick", "function", *words, "--home", str(self.home)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, done.stderr
+        return done.stdout or done.stderr
+
+    def deploy(self, name: str, *words: str) -> None:
+        """Deploy an example."""
+        assert self("deploy", name, "--code", str(EXAMPLES / name), "--timeout", "60", *words).endswith(
+            f":{name}\n"
+        )
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    server = Server(tmp_path_factory.mktemp("examples") / "home", workers=1).start()
+    try:
+        iam = server.client("iam")
+        iam.create_role(RoleName="function", AssumeRolePolicyDocument=TRUST)
+        iam.attach_role_policy(RoleName="function", PolicyArn=PERSONALIZE)
+        shop = Shop(server)
+        shop.imported(shop.start_import("j", checkerboard()))
+        version = shop.trained(shop.train(shop.solution()))["solutionVersionArn"]
+        shop.deployed("books", version)
+        yield Command(server.home, version)
+    finally:
+        server.stop()
+
+
+def test_a_constant_arn_and_a_query_string(command: Command) -> None:
+    command.deploy("recommend")
+    event = json.dumps({"queryStringParameters": {"user_id": "u10"}})
+    items = json.loads(command("invoke", "recommend", "--payload", event))
+    assert len(items) == 25
+    assert {int(item["itemId"][1:]) % 2 for item in items[:10]} == {0}
+    failed = json.loads(
+        command("invoke", "recommend", "--payload", '{"queryStringParameters": null}', fails=True)
+    )
+    assert failed["errorType"] == "TypeError"
+
+
+def test_everything_from_the_environment(command: Command) -> None:
+    campaign = "arn:aws:personalize:us-east-1:000000000000:campaign/books"
+    command.deploy("recommend-movies", "--env", f"CAMPAIGN_ARN={campaign}", "--env", "NUM_RESULTS=7")
+    event = '{"user_id": 5, "context": "{\\"DEVICE\\": \\"phone\\"}"}'
+    whole = json.loads(command("invoke", "recommend-movies", "--payload", event))
+    assert len(whole["itemList"]) == 7
+    assert whole["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert "recommendations for user 5 in {'DEVICE': 'phone'}" in command("logs", "recommend-movies")
+
+
+def test_a_proxy_answer_with_errors_by_their_code(command: Command) -> None:
+    gone = "arn:aws:personalize:us-east-1:000000000000:campaign/gone"
+    command.deploy("recommend-api", "--handler", "app.handler", "--env", f"CAMPAIGN_ARN={gone}")
+    event = json.dumps({"body": '{"userId": "u1"}'})
+    found = json.loads(command("invoke", "recommend-api", "--payload", event))
+    assert (found["statusCode"], found["body"]) == ("500", '"Campaign Not Found"')
+    command.deploy("recommend-api", "--handler", "app.handler", "--env", f"CAMPAIGN_ARN={gone[:-4]}books")
+    found = json.loads(command("invoke", "recommend-api", "--payload", event))
+    assert found["statusCode"] == "200"
+    assert len(json.loads(found["body"])) == 5
+
+
+def test_a_dropped_file_starts_a_batch_job(command: Command) -> None:
+    dropped = command.home / "buckets" / "movies" / "batch" / "input" / "users.json"
+    dropped.parent.mkdir(parents=True)
+    dropped.write_text('{"userId": "u1"}\n{"userId": "u2"}')
+    settings = {
+        "SOLUTION_VERSION_ARN": command.version,
+        "JOB_NAME": "batch",
+        "RESULTS_KEY": "batch/results/",
+        "NUM_RESULTS": "10",
+        "ROLE_NAME": "personalize",
+    }
+    words = [word for name, text in settings.items() for word in ("--env", f"{name}={text}")]
+    command.deploy("batch-trigger", *words)
+    record = {"s3": {"bucket": {"name": "movies"}, "object": {"key": "batch/input/users.json"}}}
+    arn = json.loads(command("invoke", "batch-trigger", "--payload", json.dumps({"Records": [record]})))
+    assert ":batch-inference-job/batch_" in arn
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_records_of_a_stream_in_javascript(command: Command, tmp_path: Path) -> None:
+    command.deploy("node", "--handler", "index.handler")
+    data = {"userId": "429", "itemId": "185", "interactions": 2}
+    record = {"kinesis": {"data": base64.b64encode(json.dumps(data).encode()).decode()}}
+    payload = tmp_path / "event.json"
+    payload.write_text(json.dumps({"Records": [record]}))
+    told = json.loads(command("invoke", "node", "--payload", f"@{payload}"))
+    assert told == [{"userId": "429", "itemId": "185"}] * 2
+    assert "node\tnodejs20.x\tindex.handler\tarn:aws:iam::000000000000:role/function" in command("list")
+    command("delete", "node")
+    assert "Function not found" in command("invoke", "node", fails=True)
+
+
+def test_what_cannot_be_deployed_says_why(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    where = str(tmp_path)
+    assert "no other.py" in command("deploy", "f", "--code", where, "--handler", "other.f", fails=True)
+    assert "neither a directory nor a file" in command("deploy", "f", "--code", f"{where}/none", fails=True)
+    assert "K=V" in command("deploy", "f", "--code", where, "--handler", "a.f", "--env", "x", fails=True)
+    assert "Timeout is 1000" in command(
+        "deploy", "f", "--code", where, "--handler", "a.f", "--timeout", "1000", fails=True
+    )
