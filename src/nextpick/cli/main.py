@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import functions, gateway, notify, prepare, stream
+from nextpick.cli import costs, functions, gateway, notify, prepare, stream
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.add_typer(prepare.batch, name="batch")
 app.add_typer(functions.function, name="function")
 
 app.add_typer(notify.app, name="notify")
+app.add_typer(costs.app, name="costs")
 
 Home = Annotated[Path | None, typer.Option(help="Directory that holds everything [default: ~/.nextpick].")]
 
