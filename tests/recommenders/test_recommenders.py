@@ -216,8 +216,12 @@ def test_an_update_keeps_answering_and_becomes_the_configuration(shop: Domain) -
 
 def test_recipes_are_listed_by_domain(shop: Domain) -> None:
     for domain, prefix in (("ECOMMERCE", "aws-ecomm-"), ("VIDEO_ON_DEMAND", "aws-vod-")):
-        recipes = shop.api.personalize.list_recipes(domain=domain)["recipes"]
+        first = shop.api.personalize.list_recipes(domain=domain)
+        recipes = first["recipes"]
         assert len(recipes) == 5
+        rest = shop.api.personalize.list_recipes(domain=domain, nextToken=first["nextToken"])
+        assert rest["recipes"] == [], "programs ask for a second page whatever the first one has"
+        assert "nextToken" not in rest
         assert all(r["name"].startswith(prefix) and r["domain"] == domain for r in recipes)
     names = [r["name"] for r in shop.api.personalize.list_recipes()["recipes"]]
     assert names == sorted(names)

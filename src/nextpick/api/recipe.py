@@ -23,8 +23,11 @@ def list_recipes(ctx: Context, request: Request) -> Answer:
     chosen = sorted(r for r in catalogue.RECIPES if domain is None or r.domain == domain)
     rows = chosen[after : after + size]
     answer: dict[str, Any] = {"recipes": [_summary(info) for info in rows]}
-    if after + size < len(chosen):
-        answer["nextToken"] = paging.token(after + size, scope=scope, secret=secret)
+    is_asked_plainly = domain is not None and "maxResults" not in request and after == 0
+    if (
+        after + size < len(chosen) or is_asked_plainly
+    ):  # Personalize's first page of a domain says that more follows
+        answer["nextToken"] = paging.token(min(after + size, len(chosen)), scope=scope, secret=secret)
     return answer
 
 
