@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-recipes bench-end-to-end bench-transfer constraints clean
+.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-recipes bench-end-to-end bench-transfer bench-functions constraints clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
@@ -44,6 +44,9 @@ bench-end-to-end: $(VENV)/.dev
 
 bench-transfer: $(VENV)/.dev
 	@$(RUN) bench/transfer.py $(ARGS)
+
+bench-functions: $(VENV)/.dev
+	@$(RUN) bench/functions.py $(ARGS)
 
 # The environment, made again when what is declared changes.
 $(VENV)/bin/python:

@@ -3,6 +3,7 @@
 from dataclasses import Field, fields
 
 from nextpick.api import table
+from nextpick.functions.api import app, common  # noqa: F401  app has all handlers entered
 from nextpick.neighbours import assemble, sts  # noqa: F401  assemble has all handlers entered
 from nextpick.neighbours.iam import common as iam
 from nextpick.neighbours.s3 import context as s3
@@ -37,11 +38,12 @@ def coverage() -> str:
 
 
 def neighbours() -> str:
-    """Return the operations of S3, STS and IAM that nextpick speaks."""
+    """Return the operations of S3, STS, IAM and Lambda that nextpick speaks."""
     spoken = {
         "s3": [*s3.HANDLERS, *UPLOADS],
         "sts": list(sts.HANDLERS),
         "iam": list(iam.HANDLERS),
+        "lambda": list(common.HANDLERS),
     }
     parts = []
     for name in NEIGHBOURS:
