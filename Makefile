@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-recipes bench-end-to-end bench-transfer bench-gateway constraints clean
+.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-recipes bench-end-to-end bench-transfer bench-gateway bench-functions constraints clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
@@ -47,6 +47,9 @@ bench-transfer: $(VENV)/.dev
 
 bench-gateway: $(VENV)/.dev
 	@$(RUN) bench/gateway.py $(ARGS)
+
+bench-functions: $(VENV)/.dev
+	@$(RUN) bench/functions.py $(ARGS)
 
 # The environment, made again when what is declared changes.
 $(VENV)/bin/python:

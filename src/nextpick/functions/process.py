@@ -90,7 +90,7 @@ class Process:
 
     async def _initialise(self, started: float) -> None:
         asyncio.get_running_loop().add_reader(self._printed, self._read_output)
-        self._reader, self._writer = await asyncio.open_connection(sock=self._child.sock)
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=self._child.sock)
         limit_s = _INIT_S + self.function.timeout_s
         try:
             head, body = await asyncio.wait_for(frames.read(self._reader), limit_s)

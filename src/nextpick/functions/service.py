@@ -6,6 +6,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+import uvloop
+
 from nextpick.access.audit import Audit
 from nextpick.access.guard import Guard
 from nextpick.functions.asynchronous import Asynchronous
@@ -33,7 +35,7 @@ class FunctionService:
 
     def __init__(self, context: "Context") -> None:
         self._context = context
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._ready = threading.Event()
         self._failed: BaseException | None = None
         self._stopping: asyncio.Event
