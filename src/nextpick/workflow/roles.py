@@ -1,6 +1,7 @@
 """Clients that act as the role of a state machine.
 
-A role that IAM knows is taken; one that it does not know was never set up, and is not asked, as with the roles of jobs.
+A role that IAM knows is taken, if it trusts Step Functions; one that it does not know was never set up, and is not asked,
+as with the roles of jobs.
 """
 
 import threading
@@ -11,8 +12,13 @@ from typing import Any
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from nextpick.names import resource_name
+from nextpick.access import directory
+from nextpick.access.guard import judge_trust
+from nextpick.access.policy import Principal
+from nextpick.store.records import Records
 from nextpick.workflow.asl.failure import StateFailed
+
+SERVICE = "states.amazonaws.com"
 
 _SESSION_S = 3600
 _FRESH_S = 2700.0
@@ -21,8 +27,8 @@ _FRESH_S = 2700.0
 class Roles:
     """Makes clients by role; ``client`` makes those of the administrator."""
 
-    def __init__(self, client: Callable[..., Any]) -> None:
-        self._client = client
+    def __init__(self, client: Callable[..., Any], records: Records) -> None:
+        self._client, self._records = client, records
         self._lock = threading.Lock()
         self._made: dict[tuple[str, str], tuple[float, Any]] = {}
 
@@ -42,16 +48,17 @@ class Roles:
             client._request_signer._credentials = credentials  # boto3 takes them only before a client is made
         return client
 
-    def _credentials(self, role: str) -> Credentials | None:
-        if not role:
+    def _credentials(self, arn: str) -> Credentials | None:
+        with self._records.read() as tx:
+            role = directory.by_arn(tx, "role", arn) if arn else None
+        if role is None:
             return None
-        try:
-            self._client("iam").get_role(RoleName=resource_name(role))
-        except ClientError:
-            return None
+        verdict = judge_trust(role, Principal("", "", SERVICE), {})
+        if not verdict.is_allowed:
+            raise StateFailed("States.Permissions", f"{SERVICE} cannot assume {arn}: {verdict.reason}.")
         try:
             answer = self._client("sts").assume_role(
-                RoleArn=role, RoleSessionName="states", DurationSeconds=_SESSION_S
+                RoleArn=arn, RoleSessionName="states", DurationSeconds=_SESSION_S
             )
         except ClientError as error:
             raise StateFailed("States.Permissions", error.response["Error"].get("Message", str(error))) from None

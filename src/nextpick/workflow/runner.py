@@ -34,6 +34,7 @@ class Runner:
         self._loop = asyncio.new_event_loop()
         self._timers = Timers(clock)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._stuck: set[str] = set()
         self._thread = threading.Thread(target=self._live, name="nextpick-executions", daemon=True)
         self._ending: asyncio.Event | None = None
         self._started = threading.Event()
@@ -98,7 +99,7 @@ class Runner:
             elif arn not in found:
                 task.cancel()
         for arn, execution in found.items():
-            if arn not in self._running:
+            if arn not in self._running and arn not in self._stuck:
                 self._running[arn] = asyncio.ensure_future(self._run(execution))
 
     async def _run(self, execution: Execution) -> None:
@@ -108,6 +109,7 @@ class Runner:
             log.info("execution %s was stopped", execution.arn)
         except Exception:
             log.exception("execution %s cannot go on; it is tried again at the next start", execution.arn)
+            self._stuck.add(execution.arn)
 
     async def _go(self, execution: Execution) -> None:
         definition = json.loads(execution.definition)

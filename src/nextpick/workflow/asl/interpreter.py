@@ -7,16 +7,19 @@ recorded task is run a second time.
 
 import asyncio
 import json
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NamedTuple, Protocol
 
 from nextpick.workflow.asl import choices, retry
 from nextpick.workflow.asl.definition import Definition
-from nextpick.workflow.asl.failure import RUNTIME, TIMEOUT, StateFailed
+from nextpick.workflow.asl.failure import RUNTIME, TASK_FAILED, TIMEOUT, StateFailed
 from nextpick.workflow.asl.templates import View, limited, put_result
 from nextpick.workflow.tasks.integration import Ask, Integration
 from nextpick.workflow.timing import time_text
+
+log = logging.getLogger(__name__)
 
 
 class Recorded(Protocol):
@@ -260,6 +263,10 @@ async def _perform(task: Integration, ask: Ask, line: Line, place: str, deadline
         line.record(place, task.events.succeeded, **task.about, output=json.dumps(result))
     except StateFailed as failure:
         line.record(place, task.events.failed, **task.about, error=failure.error, cause=failure.cause)
+    except Exception as error:
+        log.exception("the task at %s failed", place)
+        cause = f"{type(error).__name__}: {error}"
+        line.record(place, task.events.failed, **task.about, error=TASK_FAILED, cause=cause)
     finally:
         for one in (work, late):
             if one is not None and not one.done():
