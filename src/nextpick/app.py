@@ -32,9 +32,13 @@ from nextpick.store.rates import Rates
 from nextpick.store.records import Records
 from nextpick.store.usage import UsageCounter
 from nextpick.wire.asgi import ASGIApp
+from nextpick.wire.caller import Callers
 from nextpick.wire.direct import invoke
 from nextpick.wire.dispatch import Call
+from nextpick.wire.reading import Bodies
 from nextpick.wire.server import asgi_app
+from nextpick.workflow.door import StepFunctions
+from nextpick.workflow.outbox import Outbox
 
 _RECOMMENDING = {
     info.name
@@ -84,11 +88,18 @@ class Engine:
         }
         self._index = index
         self._routes = routes = table.routes(services, serving, guard)
-        self._neighbours = None
+        self._neighbours = self._states = self._outbox = None
         if settings.neighbours:
             buckets = Buckets(home / "buckets", owner=worker)
-            self._neighbours = Neighbours(self.records, buckets, guard, keys.find, settings, clock, auth)
-        neighbours = self._neighbours.apps if self._neighbours else {}
+            self._outbox = Outbox(home, buckets, clock)
+            self._neighbours = Neighbours(
+                self.records, buckets, guard, keys.find, settings, clock, auth, self._outbox
+            )
+            self._states = StepFunctions(home, self.records, guard, settings, clock)
+        neighbours = dict(self._neighbours.apps) if self._neighbours else {}
+        if self._states is not None:
+            callers = Callers(keys.find, settings, clock, auth, frozenset({"states"}))
+            neighbours["states"] = self._states.service.asgi(callers, Bodies(settings))
         self.asgi: ASGIApp = asgi_app(routes, keys.find, settings, clock, mounts, auth, neighbours)
 
     async def _invoke(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -105,8 +116,9 @@ class Engine:
 
     def close(self) -> None:
         """Write what is queued for the log and close the stores."""
-        if self._neighbours is not None:
-            self._neighbours.close()
+        for part in (self._neighbours, self._states, self._outbox):
+            if part is not None:
+                part.close()
         self._usage.close()
         if self._rates is not None:
             self._rates.close()

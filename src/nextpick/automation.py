@@ -24,7 +24,10 @@ from nextpick.settings import Settings
 if TYPE_CHECKING:
     from nextpick.store.records import Records
 
-SERVICES: Mapping[str, str] = {"nextpick.notify.service": "notify"}
+SERVICES: Mapping[str, str] = {
+    "nextpick.notify.service": "notify",
+    "nextpick.workflow.service": "workflow",
+}
 
 _POLL_S = 0.25
 _RETRY_S = 5.0

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from nextpick.workflow import door, executions
 from nextpick.workflow.asl.failure import StateFailed
 from nextpick.workflow.firing import Doing, Firing, Refused
+from nextpick.workflow.refusal import code_of, message_of
 from nextpick.workflow.tasks.functions import parts_of
 
 _ALREADY = "ResourceAlreadyExistsException"
@@ -79,12 +80,11 @@ def _start_batch(doing: Doing, firing: Firing, operation: str) -> None:
             parameters["solutionVersionArn"] = newest_version(personalize, parameters.pop("solutionArn"))
         getattr(personalize, operation)(**parameters)
     except ClientError as error:
-        code, text = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code == _ALREADY:
+        if code_of(error) == _ALREADY:
             return
-        if code in _PASSING:
+        if code_of(error) in _PASSING:
             raise
-        raise Refused(f"{code}: {text}") from None
+        raise Refused(f"{code_of(error)}: {message_of(error)}") from None
 
 
 def batch_name(name: str, number: int) -> str:

@@ -11,9 +11,11 @@ from typing import NamedTuple, Protocol
 
 _MONTHS = {
     name: n
-    for n, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)
+    for n, name in enumerate(
+        ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"], 1
+    )
 }
-_DAYS = {name: n for n, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), 1)}
+_DAYS = {name: n for n, name in enumerate(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"], 1)}
 _FIELDS = ("minutes", "hours", "day of month", "month", "day of week", "year")
 _LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (1, 7), (1970, 2199))
 _UNITS = {"minute": 60.0, "hour": 3600.0, "day": 86_400.0}
@@ -70,7 +72,8 @@ class Cron(NamedTuple):
 
 
 def parse(expression: str, since: float = 0.0) -> Schedule:
-    """Return the schedule that an expression writes; rates count from ``since``. Raises ValueError naming the field."""
+    """Return the schedule that an expression writes; rates count from ``since``. Raises ValueError naming the
+    field."""
     text = expression.strip()
     if match := re.fullmatch(r"rate\(\s*(\d+)\s+(minute|hour|day)(s?)\s*\)", text):
         number = int(match[1])
@@ -80,12 +83,16 @@ def parse(expression: str, since: float = 0.0) -> Schedule:
         return Rate(number * _UNITS[match[2]], since)
     match = re.fullmatch(r"cron\((.*)\)", text)
     if match is None:
-        raise ValueError(f"'{expression}' is neither cron(minutes hours day month weekday year) nor rate(n unit).")
+        raise ValueError(
+            f"'{expression}' is neither cron(minutes hours day month weekday year) nor rate(n unit)."
+        )
     fields = match[1].upper().split()
     if len(fields) != len(_FIELDS):
         raise ValueError(f"'{expression}' has {len(fields)} fields; {', '.join(_FIELDS)} are needed.")
     if (fields[2] == "?") == (fields[4] == "?"):
-        raise ValueError(f"'{expression}' must have ? as its day of month or as its day of week, and not as both.")
+        raise ValueError(
+            f"'{expression}' must have ? as its day of month or as its day of week, and not as both."
+        )
     try:
         sets = [
             _values(fields[i], *_LIMITS[i], names) for i, names in ((0, {}), (1, {}), (3, _MONTHS), (5, {}))

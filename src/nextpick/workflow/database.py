@@ -1,8 +1,8 @@
 """What workflows must not forget: one SQLite file, ``HOME/workflow/workflow.db``, written by several processes.
 
-HTTP workers write to it (state machines, executions that are to start, objects that were created), the automation process
-does what it says, the command line reads and writes it. A commit is on disk when it returns, and changes the stamp
-beside the file, by which the others notice.
+HTTP workers write to it (state machines, executions that are to start, objects that were created), the automation
+process does what it says, the command line reads and writes it. A commit is on disk when it returns, and changes
+the stamp beside the file, by which the others notice.
 """
 
 import contextlib

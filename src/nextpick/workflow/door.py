@@ -10,14 +10,16 @@ import json
 import re
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from nextpick.access import directory
 from nextpick.access.guard import Caller, Guard
 from nextpick.clock import Clock
 from nextpick.errors import InvalidInput, ServiceError
+from nextpick.settings import Settings
+from nextpick.store import keys
 from nextpick.store.records import Records
 from nextpick.wire.dispatch import Call
 from nextpick.wire.json_rpc import JsonService
@@ -32,6 +34,7 @@ Answer = dict[str, Any]
 
 _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 _PAGE = 100
+_THREADS = 4
 _PASSED = {"iam:PassedToService": "states.amazonaws.com"}
 
 
@@ -82,64 +85,59 @@ class MissingRequiredParameter(_Plain):
     """Request is missing a required parameter."""
 
 
-class Services(NamedTuple):
-    """What handlers share. Executions run as ``account`` in ``region``: others may not have state machines."""
-
-    home: Path
-    records: Records
-    guard: Guard
-    clock: Clock
-    region: str
-    account: Callable[[], str]
-
-
 class StepFunctions:
     """The service of one process. ``service`` answers; the database is made at the first state machine."""
 
-    def __init__(self, services: Services, pool: Executor) -> None:
-        self._services = services
+    def __init__(self, home: Path, records: Records, guard: Guard, settings: Settings, clock: Clock) -> None:
+        self._home, self._records, self._guard = home, records, guard
+        self._settings, self._clock = settings, clock
         self._opened: Database | None = None
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-states")
         handlers = {name: functools.partial(handler, self) for name, handler in _HANDLERS.items()}
-        self.service = JsonService("stepfunctions", handlers, pool)
+        self.service = JsonService("stepfunctions", handlers, self._pool)
 
     @property
     def database(self) -> Database | None:
         """The database; None where nothing was ever written to it."""
-        if self._opened is None and database.exists(self._services.home):
-            self._opened = Database(self._services.home)
+        if self._opened is None and database.exists(self._home):
+            self._opened = Database(self._home)
         return self._opened
 
     def made(self) -> Database:
         """Return the database, made where it is missing."""
         if self._opened is None:
-            self._opened = Database(self._services.home)
+            self._opened = Database(self._home)
         return self._opened
 
     def close(self) -> None:
-        """Close the database."""
+        """Let the threads go and close the database."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
         if self._opened is not None:
             self._opened.close()
 
     def require(self, call: Call, resource: str, action: str | None = None) -> None:
         """Raise AccessDenied unless the caller may do the call's operation on a resource."""
-        self._services.guard.require(Caller.of(call), f"states:{action or call.operation}", resource)
+        self._guard.require(Caller.of(call), f"states:{action or call.operation}", resource)
 
     def require_role(self, call: Call, role: str) -> None:
         """Raise AccessDenied unless the caller may have tasks act as a role, which must exist then."""
         if not call.principal:
             return
-        self._services.guard.require(Caller.of(call), "iam:PassRole", role, context=_PASSED)
-        with self._services.records.read() as tx:
+        self._guard.require(Caller.of(call), "iam:PassRole", role, context=_PASSED)
+        with self._records.read() as tx:
             if directory.by_arn(tx, "role", role) is None:
-                raise InvalidInput(f"The role {role} does not exist, and only the administrator may name such a one.")
+                raise InvalidInput(
+                    f"The role {role} does not exist, and only the administrator may name such a one."
+                )
 
     def now(self) -> float:
         """Return the time in epoch seconds."""
-        return self._services.clock.now()
+        return self._clock.now()
 
     def check_place(self, call: Call) -> None:
         """Raise InvalidInput where executions would run in another account or region than the caller's."""
-        account, region = self._services.account(), self._services.region
+        account = keys.read(self._home / "credentials")[0].account
+        region = self._settings.region
         if (call.account, call.region) != (account, region):
             raise InvalidInput(f"State machines run in the account {account} and the region {region} only.")
 
@@ -230,7 +228,9 @@ def create_state_machine(self: StepFunctions, call: Call, request: dict[str, Any
         found = executions.find_machine(db, arn)
         if found is None:
             kind = request.get("type", "STANDARD")
-            found = Machine(arn, call.account, call.region, name, kind, role, text, configuration, now, now, "INITIAL")
+            found = Machine(
+                arn, call.account, call.region, name, kind, role, text, configuration, now, now, "INITIAL"
+            )
             executions.save_machine(db, found)
         elif (found.definition, found.role) != (text, role):
             raise StateMachineAlreadyExists(f"State Machine Already Exists: '{arn}'")
@@ -247,7 +247,9 @@ def update_state_machine(self: StepFunctions, call: Call, request: dict[str, Any
     kept = ("loggingConfiguration", "tracingConfiguration")
     configuration = {key: request[key] for key in kept if key in request}
     if not changes and not configuration:
-        raise MissingRequiredParameter("Either the definition, the role ARN, or a configuration must be specified")
+        raise MissingRequiredParameter(
+            "Either the definition, the role ARN, or a configuration must be specified"
+        )
     if "role" in changes:
         self.require_role(call, changes["role"])
     if "definition" in changes:

@@ -1,7 +1,8 @@
 """State machines and their executions, as they lie on the disk.
 
-The history of an execution is its journal too: an event has a place (which visit of which state, which attempt), and a
-place has at most one event of a type. Whoever goes through the definition again after a crash finds what has happened.
+The history of an execution is its journal too: an event has a place (which visit of which state, which attempt),
+and a place has at most one event of a type. Whoever goes through the definition again after a crash finds what has
+happened.
 """
 
 import json
@@ -133,7 +134,7 @@ def running(db: sqlite3.Connection) -> list[Execution]:
 def history(db: sqlite3.Connection, arn: str) -> list[Event]:
     """Return the events of an execution by id."""
     query = "SELECT id, path, type, at, previous, details FROM event WHERE execution = ? ORDER BY id"
-    return [Event(*row[:5], json.loads(row["details"])) for row in db.execute(query, (arn,))]
+    return [Event(**{**row, "details": json.loads(row["details"])}) for row in db.execute(query, (arn,))]
 
 
 def append(database: Database, arn: str, events: list[Event]) -> None:

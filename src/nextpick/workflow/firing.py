@@ -1,7 +1,8 @@
 """What schedules and bucket events set off: on the disk first, then done, at least once.
 
-A firing has an id that says what it is about (this schedule at this minute, this trigger and this content of an object), so
-nothing is set off twice; its effect carries a name made of it, so that doing it again after a crash is noticed.
+A firing has an id that says what it is about (this schedule at this minute, this trigger and this content of an
+object), so nothing is set off twice; its effect carries a name made of it, so that doing it again after a crash is
+noticed.
 """
 
 import importlib
@@ -10,12 +11,14 @@ import logging
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nextpick.automation import Context
 from nextpick.workflow.database import Database
 from nextpick.workflow.loops import Loop
 from nextpick.workflow.tasks.functions import Functions
+
+if TYPE_CHECKING:
+    from nextpick.automation import Context
 
 # Who does what: a module's function ``perform(doing, firing)``, by the kind of the action.
 KINDS: Mapping[str, str] = {
@@ -53,7 +56,7 @@ class Firing(NamedTuple):
 class Doing(NamedTuple):
     """What actions work with."""
 
-    context: Context
+    context: "Context"
     database: Database
     functions: Callable[[], Functions]
 
@@ -81,7 +84,7 @@ class Firings(Loop):
 
     name = "firings"
 
-    def __init__(self, database: Database, context: Context, functions: Callable[[], Functions]) -> None:
+    def __init__(self, database: Database, context: "Context", functions: Callable[[], Functions]) -> None:
         super().__init__()
         self._doing = Doing(context, database, functions)
         self._database, self._clock = database, context.clock

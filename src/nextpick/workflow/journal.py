@@ -1,7 +1,7 @@
 """The journal of one execution: what has happened is found, what happens now is written down.
 
-Events are gathered and written together; ``flush`` puts them on the disk. It must come before every effect (so that the
-intent is known) and after every result.
+Events are gathered and written together; ``flush`` puts them on the disk. It must come before every effect (so that
+the intent is known) and after every result.
 """
 
 import json
@@ -41,7 +41,8 @@ class Journal:
             return found
         if self._last >= executions.MOST_EVENTS - 1:
             raise StateFailed(
-                RUNTIME, f"The execution reached the maximum number of history events ({executions.MOST_EVENTS})."
+                RUNTIME,
+                f"The execution reached the maximum number of history events ({executions.MOST_EVENTS}).",
             )
         event = self._new(path, type, previous, details)
         if len(self._gathered) >= _MOST_GATHERED:

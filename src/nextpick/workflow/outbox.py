@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nextpick.clock import Clock
-from nextpick.store.buckets import Buckets
+from nextpick.store.buckets import Buckets, Stored
+from nextpick.wire.dispatch import Call
 from nextpick.workflow import database, watches
 from nextpick.workflow.database import Database
 from nextpick.workflow.watches import Created, Watch
@@ -22,8 +23,8 @@ class Outbox:
         self._opened: Database | None = None
         self._known: tuple[bytes, list[Watch]] = (b"", [])
 
-    def created(self, what: Created) -> None:
-        """Write down that an object was created, if anybody wants to know."""
+    def created(self, bucket: str, stored: Stored, event: str, call: Call) -> None:
+        """Write down that an object was created ("ObjectCreated:Put"), if anybody wants to know."""
         made = self._database()
         if made is None:
             return
@@ -31,9 +32,12 @@ class Outbox:
         if self._known[0] != version:
             with made.read() as db:
                 self._known = (version, watches.find(db))
-        if any(w.bucket == what.bucket and w.is_about(what.key, what.event) for w in self._known[1]):
+        if any(w.bucket == bucket and w.is_about(stored.key, event) for w in self._known[1]):
+            what = Created.of(bucket, stored)._replace(
+                event=event, source_ip=call.source_ip, request_id=call.request_id
+            )
             with made.write() as db:
-                values = (what.bucket, what.key, json.dumps(what))
+                values = (bucket, stored.key, json.dumps(what))
                 db.execute("INSERT INTO outbox (bucket, key, body) VALUES (?, ?, ?)", values)
 
     def configured(self, bucket: str, configuration: dict[str, Any]) -> None:

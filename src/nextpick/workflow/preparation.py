@@ -1,8 +1,8 @@
 """Runs of named preparation jobs, spoken to as to Glue: ``startJobRun``, ``getJobRun``.
 
-What a name means is asked of ``FINDERS``, in order; a finder is ``find(home, name) -> Job | None`` in the module that is
-named. A run is a row with its state; one that was running when the server ended is started again, so a job has to put its
-results in place whole.
+What a name means is asked of ``FINDERS``, in order; a finder is ``find(home, name) -> Job | None`` in the module
+that is named. A run is a row with its state; one that was running when the server ended is started again, so a job
+has to put its results in place whole.
 Source: AWS Glue API reference, "StartJobRun", "GetJobRun".
 """
 

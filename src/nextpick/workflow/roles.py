@@ -1,7 +1,7 @@
 """Clients that act as the role of a state machine.
 
-A role that IAM knows is taken, if it trusts Step Functions; one that it does not know was never set up, and is not asked,
-as with the roles of jobs.
+A role that IAM knows is taken, if it trusts Step Functions; one that it does not know was never set up, and is not
+asked, as with the roles of jobs.
 """
 
 import threading
@@ -17,6 +17,7 @@ from nextpick.access.guard import judge_trust
 from nextpick.access.policy import Principal
 from nextpick.store.records import Records
 from nextpick.workflow.asl.failure import StateFailed
+from nextpick.workflow.refusal import message_of
 
 SERVICE = "states.amazonaws.com"
 
@@ -61,6 +62,6 @@ class Roles:
                 RoleArn=arn, RoleSessionName="states", DurationSeconds=_SESSION_S
             )
         except ClientError as error:
-            raise StateFailed("States.Permissions", error.response["Error"].get("Message", str(error))) from None
+            raise StateFailed("States.Permissions", message_of(error)) from None
         given = answer["Credentials"]
         return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])

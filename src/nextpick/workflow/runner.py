@@ -5,7 +5,6 @@ import json
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from nextpick.clock import Clock
@@ -27,7 +26,11 @@ class Runner:
     """Takes up every execution that is written, until it is stopped; a stopped one goes on at the next start."""
 
     def __init__(
-        self, database: Database, clock: Clock, find_task: Callable[[str, str], Integration], poll_s: float = _POLL_S
+        self,
+        database: Database,
+        clock: Clock,
+        find_task: Callable[[str, str], Integration],
+        poll_s: float = _POLL_S,
     ) -> None:
         """``find_task`` takes a Resource and the region of the execution."""
         self._database, self._clock, self._find_task, self._poll_s = database, clock, find_task, poll_s
@@ -125,11 +128,15 @@ class Runner:
         work = asyncio.ensure_future(interpret(run, definition, json.loads(execution.input)))
         late = None
         if "TimeoutSeconds" in definition:
-            late = asyncio.ensure_future(self._timers.until(execution.started_at + definition["TimeoutSeconds"]))
+            late = asyncio.ensure_future(
+                self._timers.until(execution.started_at + definition["TimeoutSeconds"])
+            )
         try:
             await asyncio.wait({work, late} if late else {work}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
-                journal.fail(1, StateFailed(TIMEOUT, "The execution did not end in TimeoutSeconds."), "TIMED_OUT")
+                journal.fail(
+                    1, StateFailed(TIMEOUT, "The execution did not end in TimeoutSeconds."), "TIMED_OUT"
+                )
                 return
             output, last = work.result()
             journal.succeed(last, output)
@@ -141,10 +148,10 @@ class Runner:
             log.exception("execution %s failed", execution.arn)
             journal.fail(1, StateFailed(RUNTIME, f"{type(error).__name__}: {error}"))
         finally:
-            for one in (work, late):
-                if one is not None:
-                    one.cancel()
-            await asyncio.gather(*(one for one in (work, late) if one), return_exceptions=True)
+            begun: list[asyncio.Future[Any]] = [work, late] if late else [work]
+            for one in begun:
+                one.cancel()
+            await asyncio.gather(*begun, return_exceptions=True)
 
 
 def _context(execution: Execution) -> dict[str, Any]:
@@ -158,8 +165,3 @@ def _context(execution: Execution) -> dict[str, Any]:
     }
     machine = {"Id": execution.machine, "Name": execution.machine.rpartition(":")[2]}
     return {"Execution": started, "StateMachine": machine}
-
-
-def pool() -> ThreadPoolExecutor:
-    """Return the threads that tasks run in."""
-    return ThreadPoolExecutor(32, thread_name_prefix="nextpick-tasks")

@@ -1,7 +1,7 @@
 """Schedules: a name, a cron or rate expression, and what to do then.
 
-What is due becomes a firing in the transaction that moves the schedule on, so a minute fires once. While no server ran,
-at most one of the missed times is made up for.
+What is due becomes a firing in the transaction that moves the schedule on, so a minute fires once. While no server
+ran, at most one of the missed times is made up for.
 """
 
 import json
@@ -64,7 +64,8 @@ def all_of(db: sqlite3.Connection, owner: str | None = None) -> list[Schedule]:
     """Return all schedules by name, or those of an owner."""
     rows = db.execute("SELECT * FROM schedule ORDER BY name").fetchall()
     found = [
-        Schedule(**{**row, "action": json.loads(row["action"]), "enabled": bool(row["enabled"])}) for row in rows
+        Schedule(**{**row, "action": json.loads(row["action"]), "enabled": bool(row["enabled"])})
+        for row in rows
     ]
     return [one for one in found if owner is None or one.owner == owner]
 
@@ -80,9 +81,7 @@ def enable(db: sqlite3.Connection, name: str, enabled: bool, now: float) -> bool
     if found is None:
         return False
     next_at = cron.parse(found.expression, now).next_after(now)
-    db.execute(
-        "UPDATE schedule SET enabled = ?, next_at = ? WHERE name = ?", (int(enabled), next_at, name)
-    )
+    db.execute("UPDATE schedule SET enabled = ?, next_at = ? WHERE name = ?", (int(enabled), next_at, name))
     return True
 
 
@@ -91,7 +90,9 @@ class Schedules(Loop):
 
     name = "schedules"
 
-    def __init__(self, database: Database, clock: Clock, region: str = "us-east-1", account: str = "") -> None:
+    def __init__(
+        self, database: Database, clock: Clock, region: str = "us-east-1", account: str = ""
+    ) -> None:
         super().__init__()
         self._database, self._clock = database, clock
         self._region, self._account = region, account
@@ -120,11 +121,11 @@ class Schedules(Loop):
             "resources": [f"arn:aws:events:{self._region}:{self._account}:rule/{one.name}"],
             "detail": {},
         }
-        firing.add(db, f"schedule/{one.name}/{int(one.next_at)}", f"schedule/{one.name}", one.action, event, now)
-        following = cron.parse(one.expression, one.next_at).next_after(now)
-        db.execute(
-            "UPDATE schedule SET next_at = ?, last_at = ? WHERE name = ?", (following, now, one.name)
+        firing.add(
+            db, f"schedule/{one.name}/{int(one.next_at)}", f"schedule/{one.name}", one.action, event, now
         )
+        following = cron.parse(one.expression, one.next_at).next_after(now)
+        db.execute("UPDATE schedule SET next_at = ?, last_at = ? WHERE name = ?", (following, now, one.name))
 
 
 def _is_due(one: Schedule, now: float) -> bool:

@@ -1,10 +1,10 @@
-"""The workflow service of a home: executions, schedules, triggers, in the process of the services (``automation``)."""
+"""The workflow service of a home: executions, schedules, triggers, in the process of the services
+(``automation``)."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nextpick.automation import Context
 from nextpick.workflow.database import Database
 from nextpick.workflow.firing import Firings
 from nextpick.workflow.preparation import Finder, Preparations
@@ -15,6 +15,9 @@ from nextpick.workflow.tasks import resources
 from nextpick.workflow.tasks.functions import Functions, deployed
 from nextpick.workflow.watching import Watching
 
+if TYPE_CHECKING:
+    from nextpick.automation import Context
+
 _THREADS = 32
 
 
@@ -22,7 +25,7 @@ class Workflow:
     """Everything that goes on by itself. ``functions`` and ``finders`` stand in for what is not installed."""
 
     def __init__(
-        self, context: Context, functions: Functions | None = None, finders: tuple[Finder, ...] = ()
+        self, context: "Context", functions: Functions | None = None, finders: tuple[Finder, ...] = ()
     ) -> None:
         self.database = Database(context.settings.home)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-tasks")
@@ -46,7 +49,8 @@ class Workflow:
 
         self.runner = Runner(self.database, clock, find_task)
         self.firings = Firings(self.database, context, self._handlers)
-        self.schedules = Schedules(self.database, clock)
+        settings = context.settings
+        self.schedules = Schedules(self.database, clock, settings.region, settings.account)
         self.watching = Watching(self.database, context)
         self._loops = [self.schedules, self.watching, self.firings]
 
@@ -71,7 +75,7 @@ class Workflow:
         self.database.close()
 
 
-def start(context: Context) -> Workflow:
+def start(context: "Context") -> Workflow:
     """Start the service of a home."""
     service = Workflow(context)
     service.start()

@@ -118,10 +118,14 @@ def objects(buckets: Buckets, watch: Watch) -> list[Created]:
         after = page.last
 
 
-def set_off(db: sqlite3.Connection, watch: Watch, what: Created, region: str, account: str, now: float) -> None:
+def set_off(
+    db: sqlite3.Connection, watch: Watch, what: Created, region: str, account: str, now: float
+) -> None:
     """Write the firing of a new content, once, and that it was seen."""
     identity = f"watch/{watch.name}/{what.bucket}/{what.key}/{what.identity}"
-    firing.add(db, identity, f"trigger/{watch.name}", watch.action, event_of(watch, what, region, account), now)
+    firing.add(
+        db, identity, f"trigger/{watch.name}", watch.action, event_of(watch, what, region, account), now
+    )
 
 
 def event_of(watch: Watch, what: Created, region: str, account: str) -> dict[str, Any]:

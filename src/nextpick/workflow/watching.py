@@ -1,19 +1,23 @@
 """Notices new objects: those the S3 door tells of, and those that lie in a watched place without having been told.
 
-The second way finds what was put into a bucket directory by hand, what jobs wrote, and what a killed worker had put but
-not told. A file that was put by hand counts when its size and time have rested. Both ways lead to the same firing.
+The second way finds what was put into a bucket directory by hand, what jobs wrote, and what a killed worker had put
+but not told. A file that was put by hand counts when its size and time have rested. Both ways lead to the same
+firing.
 """
 
 import json
 import sqlite3
 import time
+from typing import TYPE_CHECKING
 
-from nextpick.automation import Context
 from nextpick.store.buckets import Buckets
 from nextpick.workflow import watches
 from nextpick.workflow.database import Database
 from nextpick.workflow.loops import Loop
 from nextpick.workflow.watches import Created, Watch
+
+if TYPE_CHECKING:
+    from nextpick.automation import Context
 
 _POLL_S = 0.2
 _SCAN_S = 1.0
@@ -26,7 +30,7 @@ class Watching(Loop):
 
     name = "watching"
 
-    def __init__(self, database: Database, context: Context) -> None:
+    def __init__(self, database: Database, context: "Context") -> None:
         super().__init__()
         self._database, self._clock, self._settings = database, context.clock, context.settings
         self._buckets = Buckets(context.settings.home / "buckets", owner="workflow")
@@ -94,5 +98,6 @@ class Watching(Loop):
 
     def _set_off(self, db: sqlite3.Connection, watch: Watch, what: Created) -> None:
         settings = self._settings
-        watches.set_off(db, watch, what, settings.region, settings.account, self._clock.now())
+        if watch.is_about(what.key, what.event):  # a file found by looking is a Put
+            watches.set_off(db, watch, what, settings.region, settings.account, self._clock.now())
         db.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (watch.name, what.key, what.identity))

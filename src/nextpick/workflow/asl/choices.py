@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from nextpick.workflow.asl import paths
-from nextpick.workflow.asl.failure import RUNTIME, StateFailed
+from nextpick.workflow.asl.failure import RUNTIME
 from nextpick.workflow.asl.templates import View
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")

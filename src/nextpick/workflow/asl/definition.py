@@ -43,7 +43,8 @@ _PATHS = (
 )  # fmt: skip
 _MAY_BE_NULL = ("InputPath", "OutputPath", "ResultPath")
 _MAY_BE_CALLED = ("ErrorPath", "CausePath")
-_RETRIER = {"ErrorEquals", "IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds", "JitterStrategy", "Comment"}  # fmt: skip
+_RETRIER_NUMBERS = {"IntervalSeconds": 1, "MaxAttempts": 0, "BackoffRate": 1.0, "MaxDelaySeconds": 1}
+_RETRIER = {"ErrorEquals", "JitterStrategy", "Comment", *_RETRIER_NUMBERS}
 
 CheckResource = Callable[[str], str | None]
 """Says what is wrong with a Task's Resource, None when it can be run."""
@@ -123,7 +124,9 @@ def _state(state: Any, at: str, states: dict[str, Any], check: CheckResource) ->
         yield f"{at} must have either Next or End"
     targets = [state.get("Next"), state.get("Default")]
     targets += [rule.get("Next") for name in ("Choices", "Catch") for rule in _listed(state, name)]
-    yield from (f"{at} goes to {t!r}, which is no state" for t in targets if t is not None and t not in states)
+    yield from (
+        f"{at} goes to {t!r}, which is no state" for t in targets if t is not None and t not in states
+    )
     for name in _PATHS:
         if name in state:
             yield from _path(state[name], f"{at}.{name}", name)
@@ -191,15 +194,15 @@ def _retries(state: dict[str, Any], at: str) -> Iterator[str]:
                 yield f"{here} has no Next"
             if name == "Catch" and "ResultPath" in rule:
                 yield from _path(rule["ResultPath"], f"{here}.ResultPath", "ResultPath")
-            for key, least in (("IntervalSeconds", 1), ("MaxAttempts", 0), ("BackoffRate", 1.0), ("MaxDelaySeconds", 1)):  # fmt: skip
-                if key in rule and not (_is_number(rule[key]) and rule[key] >= least):
+            for key, least in _RETRIER_NUMBERS.items():
+                if key in rule and not _is_number(rule[key], least):
                     yield f"{here}.{key} must be a number from {least}"
             if rule.get("JitterStrategy", "NONE") not in ("NONE", "FULL"):
                 yield f"{here}.JitterStrategy must be NONE or FULL"
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_number(value: Any, least: float = 0) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= least
 
 
 def _task(state: dict[str, Any], at: str, check: CheckResource) -> Iterator[str]:
@@ -208,18 +211,18 @@ def _task(state: dict[str, Any], at: str, check: CheckResource) -> Iterator[str]
         yield f"{at}.Resource: {wrong}"
     timeout, beat = state.get("TimeoutSeconds"), state.get("HeartbeatSeconds")
     for name, value in (("TimeoutSeconds", timeout), ("HeartbeatSeconds", beat)):
-        if value is not None and not (_is_number(value) and value >= 1):
+        if value is not None and not _is_number(value, 1):
             yield f"{at}.{name} must be a number from 1"
         if value is not None and f"{name}Path" in state:
             yield f"{at} has both {name} and {name}Path"
-    if _is_number(timeout) and _is_number(beat) and beat >= timeout:
+    if _is_number(timeout) and _is_number(beat, timeout):
         yield f"{at}.HeartbeatSeconds must be smaller than TimeoutSeconds"
 
 
 def _wait(state: dict[str, Any], at: str, check: CheckResource) -> Iterator[str]:
     if len(_WAITS & set(state)) != 1:
         yield f"{at} must have exactly one of {', '.join(sorted(_WAITS))}"
-    if "Seconds" in state and not (_is_number(state["Seconds"]) and 0 <= state["Seconds"] <= 99_999_999):
+    if "Seconds" in state and not (_is_number(state["Seconds"]) and state["Seconds"] <= 99_999_999):
         yield f"{at}.Seconds must be a number from 0 to 99999999"
     if "Timestamp" in state and seconds_of(state["Timestamp"]) is None:
         yield f"{at}.Timestamp must be written as 2024-03-14T01:59:00Z"

@@ -1,8 +1,8 @@
 """Goes through a definition, state by state.
 
-It is written as if nothing could go wrong in between. Everything that could turn out differently a second time (what a task
-answered, when a state was entered) is recorded; after a crash the same way is gone again over what is recorded, and no
-recorded task is run a second time.
+It is written as if nothing could go wrong in between. Everything that could turn out differently a second time
+(what a task answered, when a state was entered) is recorded; after a crash the same way is gone again over what is
+recorded, and no recorded task is run a second time.
 """
 
 import asyncio
@@ -90,7 +90,8 @@ Step = tuple[Any, str | None]
 
 
 async def interpret(run: Surroundings, definition: Definition, data: Any) -> tuple[Any, int]:
-    """Run a definition; return its output and the id of the last event. Raises StateFailed, with that id in ``last``."""
+    """Run a definition; return its output and the id of the last event. Raises StateFailed, with that id in
+    ``last``."""
     line = Line(run, "", 1, run.context)
     try:
         return await _follow(definition, data, line), line.last
@@ -158,7 +159,9 @@ async def _choice(visit: Visit) -> Step:
     else:
         following = state.get("Default")
         if following is None:
-            raise StateFailed("States.NoChoiceMatched", f"No rule of '{visit.name}' holds, and it has no Default.")
+            raise StateFailed(
+                "States.NoChoiceMatched", f"No rule of '{visit.name}' holds, and it has no Default."
+            )
     return view.of(given).select(state.get("OutputPath", "$")), following
 
 

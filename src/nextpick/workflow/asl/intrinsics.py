@@ -1,7 +1,7 @@
 """Intrinsic functions: ``States.Format('Hello {}', $.name)`` and its like.
 
-Source: Amazon States Language, appendix B; Developer Guide, "Intrinsic functions". What is random is drawn from the place
-of the call in its execution, so a call that is made again after a crash gives the same value.
+Source: Amazon States Language, appendix B; Developer Guide, "Intrinsic functions". What is random is drawn from the
+place of the call in its execution, so a call that is made again after a crash gives the same value.
 """
 
 import base64

@@ -13,7 +13,8 @@ _MOST_BYTES = 262_144
 
 
 class View(NamedTuple):
-    """What the paths of one state look into: its data (``$``) and the context object (``$$``). ``seed``: its place."""
+    """What the paths of one state look into: its data (``$``) and the context object (``$$``). ``seed``: its
+    place."""
 
     data: Any
     context: dict[str, Any]

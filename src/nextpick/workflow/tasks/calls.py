@@ -1,6 +1,7 @@
 """Calls of AWS operations from state machines: ``arn:aws:states:::aws-sdk:personalize:createSolution``.
 
-Parameters come in PascalCase or in the case of the API, and results go out in PascalCase; booleans and numbers may be texts.
+Parameters come in PascalCase or in the case of the API, and results go out in PascalCase; booleans and numbers may
+be texts.
 Source: Developer Guide, "AWS SDK service integrations".
 """
 
@@ -14,11 +15,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ParamValidationError
 
-from nextpick.workflow.asl.failure import TASK_FAILED, StateFailed
-from nextpick.workflow.timing import time_text
+from nextpick.workflow.asl.failure import StateFailed
+from nextpick.workflow.refusal import code_of, message_of
 from nextpick.workflow.tasks import repeats
 from nextpick.workflow.tasks.integration import Ask
 from nextpick.workflow.tasks.names import SERVICES
+from nextpick.workflow.timing import time_text
 
 _PATIENCE_S = 60.0  # how long a server may be away
 _PAUSE_S = 1.0
@@ -52,7 +54,7 @@ def call(client_of: ClientOf, service: str, action: str, ask: Ask) -> Any:
             answer = getattr(client, snake(action))(**parameters) if found is None else found
             break
         except ClientError as error:
-            raise _failure(error, prefix, client) from None
+            raise _failure(error, prefix) from None
         except ParamValidationError as error:
             raise StateFailed(f"{prefix}.ValidationException", str(error)) from None
         except HTTPClientError as error:  # whether it arrived is not known
@@ -66,17 +68,16 @@ def call(client_of: ClientOf, service: str, action: str, ask: Ask) -> Any:
     return _out(model.output_shape, answer)
 
 
-def _failure(error: ClientError, prefix: str, client: Any) -> StateFailed:
-    said = error.response.get("Error", {})
-    code = said.get("Code", "")
+def _failure(error: ClientError, prefix: str) -> StateFailed:
+    code = code_of(error)
     if not re.fullmatch(r"[A-Za-z]+", code):
         code = f"{prefix}Exception"
     if not code.endswith("Exception"):
         code += "Exception"
-    request = error.response.get("ResponseMetadata", {}).get("RequestId", "")
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-    cause = f"{said.get('Message', '')} (Service: {prefix}, Status Code: {status}, Request ID: {request})"
-    return StateFailed(f"{prefix}.{code}" if prefix else TASK_FAILED, cause)
+    answer = error.response.get("ResponseMetadata", {})
+    request, status = answer.get("RequestId", ""), answer.get("HTTPStatusCode", "")
+    cause = f"{message_of(error)} (Service: {prefix}, Status Code: {status}, Request ID: {request})"
+    return StateFailed(f"{prefix}.{code}", cause)
 
 
 def _into(shape: Any, value: Any) -> Any:
@@ -106,10 +107,14 @@ def _into(shape: Any, value: Any) -> Any:
 
 def _out(shape: Any, value: Any) -> Any:
     """Return an answer as state machines see it."""
-    kind = shape.type_name if shape is not None else ""
+    if shape is None:
+        return {}
+    kind = shape.type_name
     if kind == "structure" and isinstance(value, dict):
         known = {name: inner for name, inner in value.items() if name in shape.members}
-        return {name[:1].upper() + name[1:]: _out(shape.members[name], inner) for name, inner in known.items()}
+        return {
+            name[:1].upper() + name[1:]: _out(shape.members[name], inner) for name, inner in known.items()
+        }
     if kind == "list":
         return [_out(shape.member, inner) for inner in value]
     if kind == "map":

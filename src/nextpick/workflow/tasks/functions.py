@@ -1,7 +1,7 @@
 """Functions as tasks: ``arn:aws:states:::lambda:invoke`` and the plain ARN of a function.
 
-A function that ran when its process was killed may have done all, something or nothing of what it does, and only it could
-tell. It is not run a second time: the task fails with ``Lambda.Unknown``, and the author's Retry decides.
+A function that ran when its process was killed may have done all, something or nothing of what it does, and only it
+could tell. It is not run a second time: the task fails with ``Lambda.Unknown``, and the author's Retry decides.
 Source: Developer Guide, "Lambda", "Handling Lambda service exceptions".
 """
 

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 
 class Ask(NamedTuple):
-    """A task to be run. ``token`` names it for good; ``is_resumed``: it may have been run already, by a process that was
-    killed before it could say so; ``scheduled_at`` is when it was written down; ``role`` is who it is to act as."""
+    """A task to be run. ``token`` names it for good; ``is_resumed``: it may have been run already, by a process
+    that was killed before it could say so; ``scheduled_at`` is when it was written down; ``role`` is who it is to
+    act as."""
 
     parameters: Any
     token: str

@@ -1,21 +1,24 @@
 """Was it done already? What is asked before a call is made again whose answer was lost.
 
-A process may be killed between the call and the record of its answer. What the call would have made is then looked for: by
-name, and by a creation time that is not before the time at which the call was written down. Without such a thing the call
-is made (again), which is right for what changes nothing, or changes the same thing to the same value.
+A process may be killed between the call and the record of its answer. What the call would have made is then looked
+for: by name, and by a creation time that is not before the time at which the call was written down. Without such a
+thing the call is made (again), which is right for what changes nothing, or changes the same thing to the same
+value.
 """
 
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from nextpick.workflow.refusal import code_of
 from nextpick.workflow.tasks.integration import Ask
 
 _CLOCK_S = 0.002  # times on the wire have milliseconds
 
 
 class Made(NamedTuple):
-    """How to find what a Create made: the list it is in, the parameter that narrows the list, the member it is named by."""
+    """How to find what a Create made: the list it is in, the parameter that narrows the list, the member it is
+    named by."""
 
     list: str
     key: str
@@ -85,7 +88,9 @@ def _made(client: Any, made: Made, parameters: dict[str, Any], ask: Ask) -> dict
         for one in page[made.key]:
             is_named = made.name is None or one[made.name] == parameters[made.name]
             if is_named and one["creationDateTime"].timestamp() >= ask.scheduled_at - _CLOCK_S:
-                domain = {"domain": one["domain"]} if made.arn == "datasetGroupArn" and "domain" in one else {}
+                domain = (
+                    {"domain": one["domain"]} if made.arn == "datasetGroupArn" and "domain" in one else {}
+                )
                 return {made.arn: one[made.arn], **domain}
         if not page.get("nextToken"):
             return None
@@ -108,6 +113,6 @@ def _gone(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
     try:
         return getattr(client, method)(**parameters)
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("ResourceNotFoundException", "NoSuchBucket", "NoSuchEntity"):
+        if code_of(error) in ("ResourceNotFoundException", "NoSuchBucket", "NoSuchEntity"):
             return {}
         raise

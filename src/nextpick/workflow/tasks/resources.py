@@ -12,6 +12,7 @@ from nextpick.workflow.tasks.functions import Functions
 from nextpick.workflow.tasks.integration import FUNCTION, Ask, Integration
 from nextpick.workflow.tasks.names import FUNCTION_ARN, STATES_ARN
 
+
 class Means(NamedTuple):
     """What tasks work with. ``is_ending``: whether those that wait should give up."""
 
