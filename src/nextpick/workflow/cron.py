@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
 
 _MONTHS = {
-    name: n
-    for n, name in enumerate(
+    name: number
+    for number, name in enumerate(
         ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"], 1
     )
 }

@@ -215,7 +215,7 @@ def _task(state: dict[str, Any], at: str, check: CheckResource) -> Iterator[str]
             yield f"{at}.{name} must be a number from 1"
         if value is not None and f"{name}Path" in state:
             yield f"{at} has both {name} and {name}Path"
-    if _is_number(timeout) and _is_number(beat, timeout):
+    if timeout is not None and _is_number(timeout) and _is_number(beat, timeout):
         yield f"{at}.HeartbeatSeconds must be smaller than TimeoutSeconds"
 
 
