@@ -19,6 +19,7 @@ _AT_ONCE = 8
 def execute(planned: list[Planned], report: Report) -> None:
     """Do all that is planned; what does not need what failed is done all the same. Raises Failed with all reasons."""
     left = {one.step.key: one for one in planned}
+    known = set(left)
     done: set[str] = set()
     broken: set[str] = set()
     problems: list[str] = []
@@ -26,11 +27,7 @@ def execute(planned: list[Planned], report: Report) -> None:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="nextpick-apply") as pool:
         while left or running:
             for key, one in list(left.items()):
-                needs = [
-                    need
-                    for need in one.step.needs
-                    if need in done or need in broken or need in _keys(planned)
-                ]
+                needs = known.intersection(one.step.needs)
                 if any(need in broken for need in needs):
                     del left[key]
                     broken.add(key)
@@ -63,7 +60,3 @@ def execute(planned: list[Planned], report: Report) -> None:
                     report(one.step, "done", one.decision.verb)
     if problems:
         raise Failed("\n".join(problems))
-
-
-def _keys(planned: list[Planned]) -> set[str]:
-    return {one.step.key for one in planned}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 from nextpick.workflow import schedules
@@ -15,7 +14,8 @@ from nextpick.workflow.schedules import Schedule
 
 
 class Part(NamedTuple):
-    """What a schedule does of a configuration: "import", "full", "update", "batch", of a solution; since when."""
+    """What a schedule does of a configuration: "all", "import", or "full", "update", "batch" of a solution; since
+    when."""
 
     what: str
     since: datetime
@@ -48,8 +48,7 @@ def steps(world: World, config: Config, database: Database, source: dict[str, An
     for solution in config.solutions:
         made.append(resources.solution_step(world, config, solution, imports))
         made.append(runs.version_step(world, config, solution, None, None))
-        newest = partial(runs.newest_version, world, solution)
-        made += [resources.campaign_step(world, solution, one, newest) for one in solution.campaigns]
+        made += [resources.campaign_step(world, solution, one) for one in solution.campaigns]
         made += [
             runs.batch_step(world, config, solution, number, None, filters)
             for number in range(len(solution.batches))
@@ -71,8 +70,7 @@ def scheduled_steps(world: World, config: Config, part: Part) -> list[Step]:
         return [runs.batch_step(world, config, solution, part.number, part.since, ())._replace(needs=())]
     mode = part.what.upper()
     train = runs.version_step(world, config, solution, part.since, mode)._replace(needs=())
-    newest = partial(runs.newest_version, world, solution)
-    return [train, *(resources.campaign_step(world, solution, one, newest) for one in solution.campaigns)]
+    return [train, *(resources.campaign_step(world, solution, one) for one in solution.campaigns)]
 
 
 def plan(made: list[Step]) -> list[Planned]:

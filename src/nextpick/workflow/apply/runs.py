@@ -236,9 +236,9 @@ def batch_step(
             return Decision(KEEP, "it is the same as another")
         decision = decide(world, runs(), "run", batch.max_age_s, newer, forced)
         is_coming = will.get("copy", Decision(KEEP)).changes
-        if decision.verb == "run" and not is_coming:
-            if places.modified_at(world.s3, world.place.bucket, source) is None:
-                raise Failed(f"{title}: could not find its input at {world.place.url(source)}")
+        is_there = places.modified_at(world.s3, world.place.bucket, source) is not None
+        if decision.verb == "run" and not (is_coming or is_there):
+            raise Failed(f"{title}: could not find its input at {world.place.url(source)}")
         return decision
 
     def act(decision: Decision) -> None:
