@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import notify, prepare
+from nextpick.cli import notify, prepare, schedule, workflow
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -21,6 +21,11 @@ app.command()(prepare.prepare)
 app.add_typer(prepare.batch, name="batch")
 
 app.add_typer(notify.app, name="notify")
+app.add_typer(schedule.schedule, name="schedule")
+app.add_typer(schedule.trigger, name="trigger")
+app.add_typer(schedule.job, name="job")
+for _command in (workflow.apply, workflow.destroy, workflow.run):
+    app.command()(_command)
 
 Home = Annotated[Path | None, typer.Option(help="Directory that holds everything [default: ~/.nextpick].")]
 

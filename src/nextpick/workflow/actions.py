@@ -7,6 +7,7 @@ from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 
+from nextpick.store import keys, outbox
 from nextpick.workflow import door, executions
 from nextpick.workflow.asl.failure import StateFailed
 from nextpick.workflow.firing import Doing, Firing, Refused
@@ -50,10 +51,16 @@ def start_workflow(doing: Doing, firing: Firing) -> None:
 
 
 def _place(doing: Doing) -> tuple[str, str]:
-    from nextpick.store import keys
-
     settings = doing.context.settings
     return keys.read(settings.home / "credentials")[0].account, settings.region
+
+
+def tell(doing: Doing, firing: Firing) -> None:
+    """Put the end of an execution among the state changes that notifications tell."""
+    said = dict(firing.payload)
+    kind, arn, status, at = (said.pop(name) for name in ("kind", "arn", "status", "at"))
+    with doing.context.records.write() as tx:
+        outbox.append(tx, kind, arn, status, at, name=arn.rpartition(":")[2], **said)
 
 
 def start_batch_inference(doing: Doing, firing: Firing) -> None:

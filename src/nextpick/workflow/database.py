@@ -37,6 +37,7 @@ CREATE TABLE event (
     previous INTEGER NOT NULL, details TEXT NOT NULL,
     PRIMARY KEY (execution, id), UNIQUE (execution, path, type)
 ) WITHOUT ROWID;
+CREATE TABLE preparation_job (name TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE preparation (
     id TEXT PRIMARY KEY, job TEXT NOT NULL, arguments TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL,
     error TEXT, started_at REAL NOT NULL, stopped_at REAL

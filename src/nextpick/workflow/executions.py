@@ -9,6 +9,7 @@ import json
 import sqlite3
 from typing import Any, NamedTuple
 
+from nextpick.workflow import firing
 from nextpick.workflow.database import Database
 
 RUNNING = "RUNNING"
@@ -163,6 +164,7 @@ def finish(
             "UPDATE execution SET status = ?, output = ?, error = ?, cause = ?, stopped_at = ? WHERE arn = ?",
             (status, output, error, cause, now, arn),
         )
+        _tell(db, arn, status, error, now)
 
 
 def abort(db: sqlite3.Connection, arn: str, now: float, error: str | None, cause: str | None) -> None:
@@ -174,6 +176,13 @@ def abort(db: sqlite3.Connection, arn: str, now: float, error: str | None, cause
         "UPDATE execution SET status = 'ABORTED', error = ?, cause = ?, stopped_at = ? WHERE arn = ?",
         (error, cause, now, arn),
     )
+    _tell(db, arn, "ABORTED", error, now)
+
+
+def _tell(db: sqlite3.Connection, arn: str, status: str, reason: str | None, now: float) -> None:
+    """Let notifications know how an execution ended."""
+    said = {"kind": "Execution", "arn": arn, "status": status, "reason": reason, "at": now}
+    firing.add(db, f"ended/{arn}", "ended", {"kind": "tell"}, said, now)
 
 
 def _require_running(db: sqlite3.Connection, arn: str) -> None:

@@ -26,6 +26,7 @@ KINDS: Mapping[str, str] = {
     "workflow": "nextpick.workflow.actions:start_workflow",
     "batch-inference": "nextpick.workflow.actions:start_batch_inference",
     "batch-segment": "nextpick.workflow.actions:start_batch_segment",
+    "tell": "nextpick.workflow.actions:tell",
     "apply": "nextpick.workflow.apply.scheduled:perform",
 }
 

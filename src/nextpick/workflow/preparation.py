@@ -1,14 +1,15 @@
 """Runs of named preparation jobs, spoken to as to Glue: ``startJobRun``, ``getJobRun``.
 
-What a name means is asked of ``FINDERS``, in order; a finder is ``find(home, name) -> Job | None`` in the module
-that is named. A run is a row with its state; one that was running when the server ended is started again, so a job
-has to put its results in place whole.
+A name is that of a job that was declared (a ready-made job or a file of SQL, where it reads, where it writes, its
+options), or of a ready-made job itself, which then takes ``--source`` and ``--target`` as arguments. A run is a row
+with its state; one that was running when the server ended is started again, which does no harm: files are put in
+place whole.
 Source: AWS Glue API reference, "StartJobRun", "GetJobRun".
 """
 
-import importlib
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,13 +17,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nextpick.clock import Clock
+from nextpick.prepare import jobs as ready
 from nextpick.workflow.database import Database
 
 Arguments = Mapping[str, str]
 Job = Callable[["Run"], None]
-Finder = Callable[[Path, str], Job | None]
-
-FINDERS = ("nextpick.prepare.jobs",)
+Finder = Callable[[str], Job | None]
 
 _SLOTS = 2
 
@@ -42,7 +42,7 @@ class NoSuchJob(Exception):
 
 
 class Preparations:
-    """The runs of a home, in threads of this process. ``finders`` are asked before those of ``FINDERS``."""
+    """The runs of a home, in threads of this process. ``finders`` are asked first for what a name means."""
 
     def __init__(
         self, database: Database, client: Callable[..., Any], clock: Clock, finders: tuple[Finder, ...] = ()
@@ -97,11 +97,16 @@ class Preparations:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _find(self, name: str) -> Job:
-        for finder in (*self._finders, *map(_imported, FINDERS)):
-            job = finder(self._database.home, name)
-            if job is not None:
+        for finder in self._finders:
+            if (job := finder(name)) is not None:
                 return job
-        raise NoSuchJob(f"There is no preparation job named '{name}'.")
+        with self._database.read() as db:
+            declared = find_declared(db, name)
+        if declared is None and name in ready.names():
+            declared = Declared(name, name, "", "", {})
+        if declared is None:
+            raise NoSuchJob(f"There is no preparation job named '{name}'.")
+        return declared.run
 
     def _queue(self, run_id: str) -> None:
         with self._lock:
@@ -133,9 +138,44 @@ class Preparations:
             )
 
 
-def _imported(module: str) -> Finder:
-    """Return the finder of a module; of one that is not installed, one that finds nothing."""
-    try:
-        return importlib.import_module(module).find
-    except ModuleNotFoundError:
-        return lambda home, name: None
+class Declared(NamedTuple):
+    """A job under a name: a ready-made ``job`` or a file of SQL, the directories it reads and writes (paths, or
+    ``s3://`` locations in the home's buckets), and its options."""
+
+    name: str
+    job: str
+    source: str
+    target: str
+    options: dict[str, str]
+
+    def run(self, run: Run) -> None:
+        """Run it; arguments ``--NAME`` go before what was declared. Raises ready.Refused."""
+        given = {name.removeprefix("--"): value for name, value in run.arguments.items()}
+        source, target = (given.pop(name, getattr(self, name)) for name in ("source", "target"))
+        if not (source and target):
+            raise ready.Refused(f"The job {self.name} needs --source and --target.")
+        options = {**self.options, **given}
+        ready.run(ready.find(self.job), _directory(run.home, source), _directory(run.home, target), options)
+
+
+def _directory(home: Path, place: str) -> Path:
+    if place.startswith("s3://"):
+        return home / "buckets" / place.removeprefix("s3://")
+    return Path(place)
+
+
+def declare(db: sqlite3.Connection, declared: Declared) -> None:
+    """Write a job, in place of one of its name."""
+    body = json.dumps(declared._asdict())
+    db.execute("INSERT OR REPLACE INTO preparation_job VALUES (?, ?)", (declared.name, body))
+
+
+def find_declared(db: sqlite3.Connection, name: str) -> Declared | None:
+    """Return a job that was declared, or None."""
+    return next((one for one in all_declared(db) if one.name == name), None)
+
+
+def all_declared(db: sqlite3.Connection) -> list[Declared]:
+    """Return the declared jobs by name."""
+    rows = db.execute("SELECT body FROM preparation_job ORDER BY name").fetchall()
+    return [Declared(**json.loads(row["body"])) for row in rows]
