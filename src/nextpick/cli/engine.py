@@ -1,4 +1,4 @@
-"""The engine that commands of workflows talk to: the server that runs on the home, or the home itself, opened meanwhile."""
+"""The engine that workflow commands talk to: the server that runs on the home, or the home itself, opened meanwhile."""
 
 import json
 from collections.abc import Callable, Iterator
