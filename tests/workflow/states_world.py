@@ -63,7 +63,7 @@ class Hall:
         while not holds():
             assert time.monotonic() < patience
             due, seen = self.runner.next_at, self.database.version()
-            time.sleep(0.02)
+            time.sleep(0.008)
             is_still = due == self.runner.next_at and seen == self.database.version()
             if is_still and due < float("inf") and not holds():
                 self.clock.advance(max(0.0, due - self.clock.now()))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -142,7 +143,7 @@ class Runner:
             journal.succeed(last, output)
         except StateFailed as failure:
             journal.fail(failure.last, failure)
-        except (Ended, asyncio.CancelledError):
+        except (Ended, asyncio.CancelledError, OSError, sqlite3.Error):
             raise
         except Exception as error:
             log.exception("execution %s failed", execution.arn)
