@@ -101,7 +101,9 @@ def test_a_kill_at_any_commit_changes_neither_effects_nor_output(
             killed = killed or was
             assert ended == expected, left
             assert len(effects.made) == effects.times, left  # nothing was done a second time
-            assert whole.times - 1 <= effects.times <= whole.times  # a failure that was not recorded may be none
+            assert (
+                whole.times - 1 <= effects.times <= whole.times
+            )  # a failure that was not recorded may be none
         if not killed:
             return
         left += 1

@@ -80,8 +80,6 @@ class Database:
         make_dirs(folder)
         self.home, self._path = home, folder / _FILE
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
         self._stamp = Stamp(folder / "workflow.stamp")
         self._create()
 
@@ -105,8 +103,6 @@ class Database:
             found.execute("PRAGMA journal_mode=WAL")
             found.execute("PRAGMA synchronous=FULL")
             self._local.connection = found
-            with self._lock:
-                self._opened.append(found)
         return found
 
     @contextlib.contextmanager
@@ -137,12 +133,11 @@ class Database:
         return self._stamp.value()
 
     def close(self) -> None:
-        """Close every connection."""
-        with self._lock:
-            for connection in self._opened:
-                connection.close()
-            self._opened.clear()
-        self._stamp.close()
+        """Close this thread's connection. Those of other threads, which may be at work, close when the threads end."""
+        found = getattr(self._local, "connection", None)
+        if found is not None:
+            found.close()
+            del self._local.connection
 
 
 def exists(home: Path) -> bool:

@@ -50,9 +50,9 @@ class Runner:
 
     def stop(self) -> None:
         """Leave all executions where they are."""
-        if self._ending is not None:
+        if self._ending is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._ending.set)
-        self._thread.join()
+            self._thread.join()
 
     def look(self) -> None:
         """Look at the clock now, which was moved by hand."""
