@@ -10,10 +10,9 @@ from nextpick.workflow.config import durations, model
 from nextpick.workflow.config.model import BadConfiguration
 from nextpick.workflow.config.place import Place, place_of
 
-FIELDS = [
-    {"name": name, "type": kind}
-    for name, kind in (("USER_ID", "string"), ("ITEM_ID", "string"), ("TIMESTAMP", "long"))
-]
+COLUMNS = (("USER_ID", "string"), ("ITEM_ID", "string"), ("TIMESTAMP", "long"))
+FIELDS = [{"name": name, "type": kind} for name, kind in COLUMNS]
+SEEN = 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE in ("*")'
 SCHEMA = {
     "type": "record",
     "name": "interactions",
@@ -42,7 +41,7 @@ def whole() -> dict[str, Any]:
             {
                 "serviceConfig": {
                     "name": "seen",
-                    "filterExpression": 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE in ("*")',
+                    "filterExpression": SEEN,
                 }
             }
         ],
