@@ -13,6 +13,7 @@ from nextpick.settings import Settings
 from nextpick.stream import kinesis
 from nextpick.wire.dispatch import NEIGHBOURS, SERVICES
 from nextpick.wire.shapes import service
+from nextpick.workflow import door
 
 
 def settings() -> str:
@@ -39,13 +40,14 @@ def coverage() -> str:
 
 
 def neighbours() -> str:
-    """Return the operations of S3, STS, IAM, Lambda and Kinesis that nextpick speaks."""
+    """Return the operations of S3, STS, IAM, Lambda, Kinesis and Step Functions that nextpick speaks."""
     spoken = {
         "s3": [*s3.HANDLERS, *UPLOADS],
         "sts": list(sts.HANDLERS),
         "iam": list(iam.HANDLERS),
         "lambda": list(common.HANDLERS),
         "kinesis": list(kinesis.OPERATIONS),
+        "stepfunctions": list(door.OPERATIONS),
     }
     parts = []
     for name in NEIGHBOURS:

@@ -43,6 +43,8 @@ from nextpick.wire.direct import answer
 from nextpick.wire.dispatch import Call
 from nextpick.wire.reading import Bodies
 from nextpick.wire.server import asgi_app
+from nextpick.workflow.door import StepFunctions
+from nextpick.workflow.outbox import Outbox
 
 _THREADS = 4
 
@@ -89,10 +91,14 @@ class Engine:
         services = Services(self.records, settings, clock, page_secret, clock.now(), self._usage, self._rates)
         self._index = index
         self._routes = routes = table.routes(services, serving, guard)
-        self._neighbours = None
+        self._neighbours = self._states = self._outbox = None
         if settings.neighbours:
             buckets = Buckets(home / "buckets", owner=worker)
-            self._neighbours = Neighbours(self.records, buckets, guard, keys.find, settings, clock, auth)
+            self._outbox = Outbox(home, buckets, clock)
+            self._neighbours = Neighbours(
+                self.records, buckets, guard, keys.find, settings, clock, auth, self._outbox
+            )
+            self._states = StepFunctions(home, self.records, guard, settings, clock)
         self._streams = Streams(home)
         self._stream_writer = StreamWriter(self._streams, clock)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-streams")
@@ -103,6 +109,9 @@ class Engine:
         if settings.neighbours:
             callers = Callers(keys.find, settings, clock, auth, frozenset({"kinesis"}))
             neighbours["kinesis"] = self._kinesis.service.asgi(callers, Bodies(settings))
+        if self._states is not None:
+            callers = Callers(keys.find, settings, clock, auth, frozenset({"states"}))
+            neighbours["states"] = self._states.service.asgi(callers, Bodies(settings))
         door = Door(
             home,
             clock,
@@ -149,12 +158,13 @@ class Engine:
     def close(self) -> None:
         """Write what is queued for the log and close the stores."""
         self._gateway.close()
-        if self._neighbours is not None:
-            self._neighbours.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._stream_writer.close()
         self._streams.close()
         self._functions.close()
+        for part in (self._neighbours, self._states, self._outbox):
+            if part is not None:
+                part.close()
         self._usage.close()
         if self._rates is not None:
             self._rates.close()

@@ -28,6 +28,7 @@ SERVICES: Mapping[str, str] = {
     "nextpick.functions.service": "functions",
     "nextpick.notify.service": "notify",
     "nextpick.stream.service": "streams",
+    "nextpick.workflow.service": "workflow",
 }
 
 _POLL_S = 0.25

@@ -1,12 +1,18 @@
 """Running costs: a bill from what was used, and what nobody uses."""
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from typer.testing import CliRunner
 
+from nextpick.automation import Context
+from nextpick.cli.main import app
 from nextpick.costs import idle, report
 from nextpick.costs.report import BadTariff, Line, Usage
 from worlds import Api, Shop, checkerboard, open_api
@@ -111,3 +117,25 @@ def test_what_is_idle_can_be_removed_in_order(shop: Shop) -> None:
     with pytest.raises(ClientError, match="does not exist"):
         api.personalize.describe_campaign(campaignArn=campaign)
     assert idle.find(api.personalize, api.nextpick, 0, now, solutions=True) == []
+
+
+def test_a_schedule_cleans_up_and_says_what_it_did(shop: Shop) -> None:
+    api = shop.api
+    version = shop.trained(shop.train(shop.solution("s", "aws-popularity-count")))["solutionVersionArn"]
+    campaign = shop.deployed("c", version)
+    home = api.library.home
+    nothing: Any = None
+    later = SimpleNamespace(now=lambda: time.time() + 60)
+    context = Context(api.library.settings, later, nothing, api.library.client)
+    firing: Any = SimpleNamespace(action={"kind": "clean-up", "days": 0.0})
+    doing: Any = SimpleNamespace(context=context)
+    idle.perform(doing, firing)
+    (line,) = map(json.loads, (home / "costs.jsonl").read_text().splitlines())
+    assert (line["arn"], line["reason"]) == (campaign, None)
+    assert api.personalize.list_campaigns()["campaigns"] == []
+    added = CliRunner().invoke(
+        app, ["schedule", "add", "tidy", "--rate", "rate(1 day)", "--run", "clean-up:14", "--home", str(home)]
+    )
+    assert added.exit_code == 0, added.output
+    listed = CliRunner().invoke(app, ["schedule", "list", "--home", str(home)])
+    assert "clean-up:14" in listed.output

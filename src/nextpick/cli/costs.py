@@ -65,7 +65,7 @@ def clean_up(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     home: Home = None,
 ) -> None:
-    """Delete what nobody asks; to do so by itself: nextpick schedule add NAME --run clean-up."""
+    """Delete what nobody asks; to do so by itself: nextpick schedule add NAME --run clean-up:DAYS."""
     from nextpick.cli.engine import engine
     from nextpick.costs import idle
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import costs, functions, gateway, notify, prepare, stream
+from nextpick.cli import costs, functions, gateway, notify, prepare, schedule, stream, workflow
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -24,6 +24,11 @@ app.add_typer(functions.function, name="function")
 
 app.add_typer(notify.app, name="notify")
 app.add_typer(costs.app, name="costs")
+app.add_typer(schedule.schedule, name="schedule")
+app.add_typer(schedule.trigger, name="trigger")
+app.add_typer(schedule.job, name="job")
+for _command in (workflow.apply, workflow.destroy, workflow.run):
+    app.command()(_command)
 
 Home = Annotated[Path | None, typer.Option(help="Directory that holds everything [default: ~/.nextpick].")]
 

@@ -40,6 +40,7 @@ class Neighbours:
         settings: Settings,
         clock: Clock,
         auth: bool,
+        events: s3.Events,
     ) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="nextpick-neighbours")
         services, bodies = Services(records, guard, clock), Bodies(settings)
@@ -58,7 +59,7 @@ class Neighbours:
             "iam": query("iam", iam.HANDLERS, guarded=True),
         }
         if not settings.s3_endpoint:
-            held = s3.Services(buckets, guard, settings, clock)
+            held = s3.Services(buckets, guard, settings, clock, events)
             self.apps["s3"] = s3_app(held, find_key, bodies, self._pool, auth)
 
     def close(self) -> None:

@@ -44,6 +44,6 @@ class Route(NamedTuple):
 
 
 SERVICES = ("personalize", "personalize-runtime", "personalize-events", "nextpick")
-NEIGHBOURS = ("s3", "sts", "iam", "lambda", "kinesis")
+NEIGHBOURS = ("s3", "sts", "iam", "lambda", "kinesis", "stepfunctions")
 
 Routes = Mapping[tuple[str, str], Route]

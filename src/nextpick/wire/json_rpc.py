@@ -48,9 +48,9 @@ class JsonService:
         """Return the application that answers signed requests."""
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            request_id = new_request_id()
-            values = header_map(scope["headers"])
+            request_id, values = new_request_id(), {}
             try:
+                values = header_map(scope["headers"])
                 body = await bodies.read(receive, values)
                 method, path, query = scope["method"].encode(), scope["raw_path"], scope["query_string"]
                 caller = callers.find(method, path, query, values, body)

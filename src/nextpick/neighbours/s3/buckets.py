@@ -97,6 +97,7 @@ def delete_bucket(ctx: Context, request: Request) -> Reply:
     ctx.bucket(request["Bucket"])
     try:
         ctx.buckets.delete(request["Bucket"])
+        ctx.services.events.configured(request["Bucket"], {})
     except NotEmpty:
         raise BucketNotEmpty(BucketName=request["Bucket"]) from None
     return Reply({})
@@ -187,6 +188,7 @@ def put_bucket_notification(ctx: Context, request: Request) -> Reply:
     ctx.buckets.set_document(
         name, "notification", json.dumps(config) if any(map(config.get, config)) else None
     )
+    ctx.services.events.configured(name, config)
     return Reply({})
 
 

@@ -5,7 +5,7 @@ Source of the actions: Amazon S3 User Guide, "Required permissions for Amazon S3
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from nextpick.access.bucket_policy import bucket_policy
 from nextpick.access.guard import Caller, Guard
@@ -14,7 +14,7 @@ from nextpick.neighbours.handlers import Handlers
 from nextpick.neighbours.s3.conditions import Span
 from nextpick.neighbours.s3.errors import NoSuchBucket
 from nextpick.settings import Settings
-from nextpick.store.buckets import Bucket, Buckets
+from nextpick.store.buckets import Bucket, Buckets, Stored
 from nextpick.wire.dispatch import Call
 from nextpick.wire.sigv4 import Headers
 
@@ -44,6 +44,16 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 _POLICY_OPERATIONS = ("GetBucketPolicy", "PutBucketPolicy", "DeleteBucketPolicy")
 
 
+class Events(Protocol):
+    """Who is told what happens in buckets, before the answer goes out."""
+
+    def created(self, bucket: str, stored: Stored, event: str, call: Call) -> None:
+        """An object was created, in the way that ``event`` says: "ObjectCreated:Put"."""
+
+    def configured(self, bucket: str, configuration: dict[str, Any]) -> None:
+        """A bucket's notification configuration is this one now; it is empty when the bucket is gone."""
+
+
 class Services(NamedTuple):
     """What handlers share."""
 
@@ -51,6 +61,7 @@ class Services(NamedTuple):
     guard: Guard
     settings: Settings
     clock: Clock
+    events: Events
 
 
 class Download(NamedTuple):
@@ -85,6 +96,10 @@ class Context(NamedTuple):
     def now(self) -> float:
         """Return the time in epoch seconds."""
         return self.services.clock.now()
+
+    def created(self, bucket: str, stored: Stored, how: str) -> None:
+        """Tell that an object was created: by "Put", "Copy" or "CompleteMultipartUpload"."""
+        self.services.events.created(bucket, stored, f"ObjectCreated:{how}", self.call)
 
     def bucket(self, name: str) -> Bucket:
         """Return a bucket; raises NoSuchBucket."""

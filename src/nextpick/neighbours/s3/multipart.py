@@ -190,6 +190,7 @@ def complete_multipart_upload(ctx: Context, request: Request) -> Reply:
     meta.checksums = _checksum_of(request, upload, chosen)
     numbers = [part.number for part in chosen]
     stored = ctx.buckets.complete(bucket, upload.id, numbers, meta, check=write_condition(request, key))
+    ctx.created(bucket, stored, "CompleteMultipartUpload")
     location = f"/{bucket}/{key}"
     members = {"Location": location, "Bucket": bucket, "Key": key, "ETag": quoted(stored.meta.etag)}
     return Reply(members | checksum_members(stored.meta))

@@ -58,6 +58,7 @@ def put_object(ctx: Context, request: Request, draft: Draft, body: Body) -> Repl
     meta.etag, meta.checksums = body.etag, body.checksums
     key = request["Key"]
     stored = ctx.buckets.commit(draft, request["Bucket"], key, meta, check=write_condition(request, key))
+    ctx.created(request["Bucket"], stored, "Put")
     return Reply({"ETag": quoted(stored.meta.etag), **checksum_members(stored.meta)})
 
 
@@ -198,6 +199,7 @@ def copy_object(ctx: Context, request: Request) -> Reply:
         )
         meta.etag, meta.checksums, meta.parts = copy_bytes(file, draft, stored)
         made = ctx.buckets.commit(draft, bucket, key, meta, check=write_condition(request, key))
+        ctx.created(bucket, made, "Copy")
     return Reply({"CopyObjectResult": {"ETag": quoted(made.meta.etag), "LastModified": made.modified_at}})
 
 

@@ -1,0 +1,1 @@
+"""Workflow: declared configurations, state machines, schedules, and what happens when an object is created."""

@@ -1,0 +1,1 @@
+"""Making reality match a configuration, and taking it away again."""

@@ -1,0 +1,1 @@
+"""What a Task can do: calls of AWS operations, functions, preparation jobs."""
