@@ -7,6 +7,7 @@
     evaluate(params: Params, data: Data, run: Run) -> dict[str, float]
     forget(state: State, users: np.ndarray) -> State
     update(state: State, data: Data, params: Params, run: Run) -> State
+    reasons(state: State, query: Query, item: int) -> Reasons
 
 ``score`` returns float32 [n_queries, n_items], or [n_queries, len(items)] for the given rows of items (int32);
 higher is better. A state is arrays by name and nothing else; every state holds ``item_count`` int64 [n_items],
@@ -14,7 +15,8 @@ the interactions of each item. ``rank_users`` returns float32 [n_users], each us
 int32 [m]), and ``targets`` what is asked about when that is measured. A recipe whose
 state has rows of users can ``forget`` some (rows), and then has nothing of them. One whose metrics are not those of
 ``evaluate.py`` has an ``evaluate`` of its own. One that has an ``update`` can be trained on newer data with what was
-dear in an earlier state taken over.
+dear in an earlier state taken over. One that can say exactly what of an item's score each event made has ``reasons``;
+others are explained by scoring again without each event (``serving/reasons.py``).
 """
 
 from collections.abc import Sequence
@@ -37,6 +39,25 @@ class Query(NamedTuple):
     item: int = -1
     outcomes: np.ndarray | None = None
     context: Sequence[int] = ()
+
+
+class Reasons(NamedTuple):
+    """Why an item has its score. The logit is what answers are ordered by, up to what all items share: the logarithm of
+    a probability, say.
+
+    ``events``: what each event of the query's history adds to it (float64 [h]);  ``rest``: what no event explains
+    (popularity, the user's attributes, a bias);  ``sources``: the same logit by what proposed the item, a member of a
+    blend say.  events.sum() + rest == the logit == sum(sources.values()).
+    """
+
+    events: np.ndarray
+    rest: float
+    sources: dict[str, float]
+
+    @property
+    def logit(self) -> float:
+        """The sum of all parts."""
+        return float(self.events.sum() + self.rest)
 
 
 def tunable(
