@@ -91,7 +91,9 @@ def lifts(held: Attributes, interactions: Interactions, share: np.ndarray, limit
     of, item, times, expected = of[more], item[more], times[more], expected[more]
     lists = _top_lists(of, item, times - expected, held.n, limit)
     lift = np.log((times + _DOUBT) / (expected + _DOUBT)).astype(np.float32)
-    at = np.searchsorted(of * n_items + item, np.repeat(np.arange(held.n), np.diff(lists.offsets)) * n_items + lists.items)
+    at = np.searchsorted(
+        of * n_items + item, np.repeat(np.arange(held.n), np.diff(lists.offsets)) * n_items + lists.items
+    )
     return lists._replace(weights=lift[at])
 
 

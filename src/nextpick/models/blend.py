@@ -26,14 +26,14 @@ COLUMNS = (
     "log near", "log about", "log next", "log kin", "log linear",
     "popularity", "recent popularity", "attributes", "user attributes", "seen", "seen lately",
 )  # fmt: skip
-_BENT = (0, 1, 2, 4)  # tables whose logarithm is a column too; then that of soon + later
+BENT = (0, 1, 2, 4)  # tables whose logarithm is a column too; then that of soon + later
 _EPSILON = (1e-4, 1e-5, 1e-4, 1e-3, 3e-4)
-_LOGS, _SHARES, _ATTRIBUTES, _PEERS, _SEEN, _LATELY = 7, 12, 14, 15, 16, 17
-_SEEN_DECAY = 0.8
-_FADE = 0.93  # of an older item less of the row is read: its heaviest pairs
+LOGS, SHARES, ATTRIBUTES, _PEERS, SEEN, LATELY = 7, 12, 14, 15, 16, 17
+SEEN_DECAY = 0.8
+FADE = 0.93  # of an older item less of the row is read: its heaviest pairs
 _LEAST_READ = 32
-_TASTE_DECAY, _NEWEST = 0.9, 5  # of the history's attributes; how many items' cold companions are looked at
-_PRIOR = 2.0  # how much a history's attributes are drawn to everyone's
+TASTE_DECAY, _NEWEST = 0.9, 5  # of the history's attributes; how many items' cold companions are looked at
+PRIOR = 2.0  # how much a history's attributes are drawn to everyone's
 
 
 class Tables(NamedTuple):
@@ -41,9 +41,9 @@ class Tables(NamedTuple):
 
     offsets, items, codes, scale: ``pairs.Pairs``; decays [8] float32: the g of the tables; log_share [2, n_items]
     float32: log p and log recent p; held, held_codes: the items' attributes (``attributes.Attributes``); code_share [n]
-    float32: of all interactions, how many are with a holder of each; cold, cold_items: items hardly taken, by attribute;
-    user_held, user_codes: the users' attributes; lists, list_items, list_weights: what their holders take more than
-    others, with the logarithm of how much more.
+    float32: of all interactions, how many are with a holder of each; cold, cold_items: items hardly taken, by
+    attribute; user_held, user_codes: the users' attributes; lists, list_items, list_weights: what their holders take
+    more than others, with the logarithm of how much more.
     """
 
     offsets: np.ndarray
@@ -75,7 +75,7 @@ def _touch(b, slot, touched, n):
 
 
 @numba.njit(cache=True, nogil=True)
-def _n_read(size, read):
+def n_read(size, read):
     """Return how many pairs of a row are read of which the share ``read`` is wanted."""
     return min(size, max(_LEAST_READ, int(size * read)))
 
@@ -85,7 +85,7 @@ def gather(history, user, limit, more, tables):
     """Return the slots' items int32 [S], slot int32 [n_items] (-1 none), sums float32 [8, S], own float32 [3, S]
     (user attributes, seen, seen lately) and taste float32 [n attributes] (logarithm of how much more the history has of
     each). ``more``: items to give slots to."""
-    (offsets, items, codes, scale, decays, log_share, held, held_codes, code_share, cold, cold_items,
+    (offsets, items, codes, scale, decays, _, held, held_codes, code_share, cold, cold_items,
      user_held, user_codes, lists, list_items, list_weights) = tables  # fmt: skip
     n_items = len(offsets) - 1
     h = min(limit, len(history))
@@ -106,7 +106,7 @@ def gather(history, user, limit, more, tables):
             factor[t] = weight[t] * scale[a, t]
             weight[t] *= decays[t]
         size = offsets[a + 1] - offsets[a]
-        for p in range(offsets[a], offsets[a] + _n_read(size, read)):
+        for p in range(offsets[a], offsets[a] + n_read(size, read)):
             b = items[p]
             s = slot[b]
             if s < 0:
@@ -115,36 +115,35 @@ def gather(history, user, limit, more, tables):
                 touched[n] = b
                 n += 1
             add8(at_total + s * 32, at_codes + p * 8, at_factor)
-        read *= _FADE
+        read *= FADE
     summed = n
-    for b in more:
-        n = _touch(b, slot, touched, n)
+    for m in range(len(more)):
+        n = _touch(more[m], slot, touched, n)
     for k in range(h):
         n = _touch(history[len(history) - 1 - k], slot, touched, n)
     taste = np.zeros(len(code_share), np.float32)
     if h > 0 and len(held_codes) > 0:
         n = _taste(history, h, held, held_codes, code_share, cold, cold_items, slot, touched, n, taste)
-    has_peers = 0 <= user < len(user_held) - 1
-    if has_peers:
-        for c in user_codes[user_held[user] : user_held[user + 1]]:
-            for q in range(lists[c], lists[c + 1]):
-                n = _touch(list_items[q], slot, touched, n)
+    peers, peers_end = 0, 0
+    if 0 <= user < len(user_held) - 1:
+        peers, peers_end = user_held[user], user_held[user + 1]
+    for p in range(peers, peers_end):
+        for q in range(lists[user_codes[p]], lists[user_codes[p] + 1]):
+            n = _touch(list_items[q], slot, touched, n)
     sums = np.zeros((8, n), np.float32)
     for s in range(summed):
         for t in range(8):
             sums[t, s] = total[s, t]
     own = np.zeros((3, n), np.float32)
-    if has_peers:
-        own_codes = user_codes[user_held[user] : user_held[user + 1]]
-        for c in own_codes:
-            for q in range(lists[c], lists[c + 1]):
-                own[0, slot[list_items[q]]] += list_weights[q] / np.float32(len(own_codes))
+    for p in range(peers, peers_end):
+        for q in range(lists[user_codes[p]], lists[user_codes[p] + 1]):
+            own[0, slot[list_items[q]]] += list_weights[q] / np.float32(peers_end - peers)
     lately = np.float32(1.0)
     for k in range(h):
         s = slot[history[len(history) - 1 - k]]
         own[1, s] = 1.0
         own[2, s] += lately
-        lately *= np.float32(_SEEN_DECAY)
+        lately *= np.float32(SEEN_DECAY)
     return touched[:n], slot, sums, own, taste
 
 
@@ -154,16 +153,17 @@ def _taste(history, h, held, held_codes, code_share, cold, cold_items, slot, tou
     mass, x = np.float32(0.0), np.float32(1.0)
     for k in range(h):
         a = history[len(history) - 1 - k]
-        for c in held_codes[held[a] : held[a + 1]]:
+        for p in range(held[a], held[a + 1]):
+            c = held_codes[p]
             taste[c] += x
             if k < _NEWEST:
                 for q in range(cold[c], cold[c + 1]):
                     n = _touch(cold_items[q], slot, touched, n)
         mass += x
-        x *= np.float32(_TASTE_DECAY)
+        x *= np.float32(TASTE_DECAY)
     for c in range(len(taste)):
-        prior = np.float32(_PRIOR) * code_share[c]
-        taste[c] = log((taste[c] + prior) / ((mass + np.float32(_PRIOR)) * code_share[c]))
+        prior = np.float32(PRIOR) * code_share[c]
+        taste[c] = log((taste[c] + prior) / ((mass + np.float32(PRIOR)) * code_share[c]))
     return n
 
 
@@ -172,26 +172,26 @@ def column(d, touched, sums, own, taste, n_items, tables, out):
     """Write column ``d`` of the slots to ``out`` [S]."""
     log_share, held, held_codes = tables[5], tables[6], tables[7]
     n = len(touched)
-    if d < _LOGS:
+    if d < LOGS:
         square = np.float32(0.0)
         for s in range(n):
             square += sums[d, s] * sums[d, s]
         scale = np.float32(1.0) / np.sqrt(square / np.float32(n_items) + np.float32(1e-20))
         for s in range(n):
             out[s] = sums[d, s] * scale
-    elif d < _SHARES - 1:
-        per = np.float32(1.0) / np.float32(_EPSILON[d - _LOGS])
-        t = _BENT[d - _LOGS]
+    elif d < SHARES - 1:
+        per = np.float32(1.0) / np.float32(_EPSILON[d - LOGS])
+        t = BENT[d - LOGS]
         for s in range(n):
             out[s] = log(np.float32(1.0) + sums[t, s] * per)
-    elif d == _SHARES - 1:
+    elif d == SHARES - 1:
         per = np.float32(1.0) / np.float32(_EPSILON[4])
         for s in range(n):
             out[s] = log(np.float32(1.0) + max(sums[5, s] + sums[6, s], np.float32(0.0)) * per)
-    elif d < _ATTRIBUTES:
+    elif d < ATTRIBUTES:
         for s in range(n):
-            out[s] = log_share[d - _SHARES, touched[s]]
-    elif d == _ATTRIBUTES:
+            out[s] = log_share[d - SHARES, touched[s]]
+    elif d == ATTRIBUTES:
         for s in range(n):
             first, last = held[touched[s]], held[touched[s] + 1]
             out[s] = 0.0
@@ -236,81 +236,3 @@ def predict(history, user, limit, weights, rest, rest_sum, rest_most, tables, ou
         out[b] = rest[b] * factor
     for s in range(n):
         out[touched[s]] = logit[s] / mass
-
-
-def explain(
-    history: np.ndarray, user: int, limit: int, weights: np.ndarray, item: int, tables: Tables
-) -> tuple[np.ndarray, float, dict[str, float]]:
-    """Return what makes an item's logit: what each event adds, float64 [h]; what no event does; all by member.
-
-    The events add up with the rest, and the members do, to the logit whose softmax the score is. A sum over events is
-    told event by event; of the logarithm of a sum, each has the share that it has of the sum.
-    """
-    touched, slot, sums, own, taste = gather(history, user, limit, np.full(1, item, np.int32), tables)
-    n_items, s, h = len(tables.offsets) - 1, slot[item], min(limit, len(history))
-    newest = history[::-1][:h]
-    of_table = _values(newest, item, tables)  # [8, h]
-    of_column = np.zeros((len(COLUMNS), h))  # what events add, newest first
-    total = np.zeros(len(COLUMNS))
-    one = np.empty(len(touched), np.float32)
-    for d in np.flatnonzero(weights).tolist():
-        column(d, touched, sums, own, taste, n_items, tables, one)
-        total[d] = float(weights[d]) * float(one[s])
-        of_column[d] = total[d] * _share(d, newest, item, of_table, tables)
-    events = np.zeros(len(history))
-    events[len(history) - h :] = of_column.sum(axis=0)[::-1]
-    members: dict[str, float] = {}
-    for d, name in enumerate(COLUMNS):
-        member = _MEMBERS.get(name, name)
-        members[member] = members.get(member, 0.0) + float(total[d])
-    return events, float(total.sum() - of_column.sum()), members
-
-
-_MEMBERS = {
-    "soon": "linear", "later": "linear", "log linear": "linear", "log near": "near", "log about": "about",
-    "log next": "next", "log kin": "kin", "recent popularity": "popularity", "seen lately": "seen",
-}  # fmt: skip
-
-
-def _values(newest: np.ndarray, item: int, tables: Tables) -> np.ndarray:
-    """Return what each of the newest items adds to the sums of an item, float64 [8, h]."""
-    found, read = np.zeros((8, len(newest))), 1.0
-    for k, a in enumerate(newest.tolist()):
-        start, stop = int(tables.offsets[a]), int(tables.offsets[a + 1])
-        row = tables.items[start : start + _n_read(stop - start, read)]
-        for p in (start + np.flatnonzero(row == item)).tolist():
-            code = tables.codes[p].astype(np.float64)
-            found[:, k] = tables.decays.astype(np.float64) ** k * tables.scale[a] * code * np.abs(code)
-        read *= _FADE
-    return found
-
-
-def _share(d: int, newest: np.ndarray, item: int, of_table: np.ndarray, tables: Tables) -> np.ndarray:
-    """Return which share of column ``d`` of an item each event makes, newest first: float64 [h]."""
-    if d < _LOGS:
-        parts = of_table[d]
-    elif d < _SHARES:
-        parts = of_table[_BENT[d - _LOGS]] if d < _SHARES - 1 else of_table[5] + of_table[6]
-    elif d == _ATTRIBUTES:
-        return _taste_share(newest, item, tables)
-    elif d == _SEEN or d == _LATELY:
-        parts = (newest == item) * _SEEN_DECAY ** np.arange(len(newest))
-    else:
-        return np.zeros(len(newest))
-    total = parts.sum()
-    return parts / total if total != 0.0 else np.zeros(len(newest))
-
-
-def _taste_share(newest: np.ndarray, item: int, tables: Tables) -> np.ndarray:
-    """Return ``_share`` of the attributes: log((x + Pq) / ((m + P) q)) is log(1 + x / Pq), which is the events' by
-    their parts of x, and log(P / (m + P)), which is nobody's."""
-    weight = _TASTE_DECAY ** np.arange(len(newest))
-    own = tables.held_codes[tables.held[item] : tables.held[item + 1]]
-    parts, whole = np.zeros(len(newest)), 0.0
-    for c in own.tolist():
-        holds = np.array([c in tables.held_codes[tables.held[a] : tables.held[a + 1]] for a in newest], np.float64)
-        x, prior = holds @ weight, _PRIOR * float(tables.code_share[c])
-        whole += np.log((x + prior) / ((weight.sum() + _PRIOR) * float(tables.code_share[c])))
-        if x > 0:
-            parts += np.log1p(x / prior) * holds * weight / x
-    return parts / whole if whole != 0.0 else parts

@@ -10,7 +10,7 @@ and w has the highest mean log p less penalty * |w sd|^2: concave, so Newton's s
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from functools import partial
 from typing import NamedTuple
 
 import numba
@@ -46,7 +46,8 @@ def fit(
     sd = _spread(choices)
     used = sd > 1e-6
     sd = np.where(used, sd, 1.0)
-    edges = list(pairwise(np.linspace(0, n_queries, _CHUNKS + 1).astype(int).tolist()))
+    edges = np.linspace(0, n_queries, _CHUNKS + 1).astype(int).tolist()
+    firsts, lasts = edges[:-1], edges[1:]
     total = float(choices.weight.sum())
     best, reached, damping = np.zeros(n_columns), -np.inf, 1.0
     w, slope, bend = best if start is None else start * sd, best, np.eye(n_columns)
@@ -54,14 +55,16 @@ def fit(
         for _ in range(_MOST_PASSES):
             check()
             given = (w / sd).astype(np.float32)
-            parts = list(pool.map(lambda edge: _sums(*choices, given, *edge), edges))
+            parts = list(pool.map(partial(_sums, *choices, given), firsts, lasts))
             value = sum(part[0] for part in parts) / total - _PENALTY * w @ w
             if value > reached:
                 gained, best, reached = value - reached, w, value
                 if gained < _CLOSE:
                     break
                 slope = np.where(used, sum(part[1] for part in parts) / sd / total - 2 * _PENALTY * w, 0.0)
-                bend = sum(part[2] for part in parts) / np.outer(sd, sd) / total + 2 * _PENALTY * np.eye(n_columns)
+                bend = sum(part[2] for part in parts) / np.outer(sd, sd) / total + 2 * _PENALTY * np.eye(
+                    n_columns
+                )
                 damping /= 8
             else:
                 damping *= 4

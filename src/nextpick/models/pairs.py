@@ -27,6 +27,7 @@ from nextpick.data.dataset import Interactions
 from nextpick.models.ridge import Ridge
 from nextpick.models.rows import occurrences, read_only, weights_of
 from nextpick.models.threads import n_threads
+from nextpick.models.topk import top_k
 
 TABLES = ("near", "about", "next", "lift", "kin", "soon", "later")
 _COLUMNS = 8  # of codes: the tables and a spare one, as many as are added at once (simd.py)
@@ -132,12 +133,7 @@ def _rows(
         for k in range(n_touched):
             b = touched[k]
             about[k] = counts[b, 1] / mass[1] * rarity[b]
-        bound = np.float32(-1.0)
-        if n_touched > limit:
-            bound = np.partition(about[:n_touched], n_touched - limit)[n_touched - limit]
-        kept = np.flatnonzero(about[:n_touched] >= bound)
-        kept = kept[np.argsort(touched[kept])]
-        kept = kept[np.argsort(-about[kept], kind="mergesort")[:limit]]
+        kept = top_k(about[:n_touched], limit)
         size = len(kept)
         for k in range(size):
             b = touched[kept[k]]
@@ -159,7 +155,9 @@ def _rows(
                 most = max(most, abs(value[k, t]))
             scale[a - first, t] = most / np.float32(127.0 * 127.0)
             for k in range(size):
-                codes[used + k, t] = np.int8(np.rint(127.0 * np.sign(value[k, t]) * np.sqrt(abs(value[k, t]) / most)))
+                codes[used + k, t] = np.int8(
+                    np.rint(127.0 * np.sign(value[k, t]) * np.sqrt(abs(value[k, t]) / most))
+                )
         for k in range(size):
             items[used + k] = touched[kept[k]]
         used += size

@@ -57,7 +57,11 @@ def fit(interactions: Interactions, n_items: int, check: Callable[[], None] = la
 
 
 def _counts(
-    interactions: Interactions, item: np.ndarray, place: np.ndarray, items: np.ndarray, check: Callable[[], None]
+    interactions: Interactions,
+    item: np.ndarray,
+    place: np.ndarray,
+    items: np.ndarray,
+    check: Callable[[], None],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return X'X float32 [decays * m, decays * m] and X'Y float32 [decays * m, m]."""
     lengths, m = np.diff(interactions.offsets), len(items)
@@ -80,7 +84,9 @@ def _counts(
 
 
 @numba.njit(cache=True, nogil=True)
-def _count(item, user_start, user_end, places, starts, items, place, decays, spans, first, last, gram, follows):
+def _count(
+    item, user_start, user_end, places, starts, items, place, decays, spans, first, last, gram, follows
+):
     """Add to the rows of X'X and X'Y of the model's items ``first`` to ``last``."""
     m = len(items)
     for row in range(first, last):
@@ -112,6 +118,8 @@ def _count(item, user_start, user_end, places, starts, items, place, decays, spa
                     for j in range(i + 1, min(end, i + span + 1)):
                         b = place[item[j]]
                         if b >= 0:
-                            gram[d * m + row, e * m + b] += x * (np.float32(1.0) - left) / (np.float32(1.0) - both)
+                            gram[d * m + row, e * m + b] += (
+                                x * (np.float32(1.0) - left) / (np.float32(1.0) - both)
+                            )
                         x *= decays[d]
                         left /= both

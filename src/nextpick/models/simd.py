@@ -1,4 +1,4 @@
-"""What numba does not vectorise by itself: eight tables added at once, logarithm and exponential in a few instructions."""
+"""What numba does not vectorise by itself: eight tables added at once, and fast logarithms."""
 
 from typing import Any
 

@@ -2,8 +2,8 @@
 
 The last items of users are peeled off; members are fitted on what is left; then the weights are those under which
 the peeled items are likeliest (``logit.py``), among what the members hold likeliest, what the user has taken before,
-and a sample of all the rest, each of which stands for as many as were not drawn. There are weights for each length of history: shorter ones are learnt from the newest
-items of longer ones.
+and a sample of all the rest, each of which stands for as many as were not drawn. There are weights for each length of
+history: those of short ones are learnt from the newest items of longer ones too.
 """
 
 from bisect import bisect_right
@@ -21,6 +21,7 @@ from nextpick.models.blend import COLUMNS, Tables, column, gather
 from nextpick.models.logit import Choices
 from nextpick.models.rows import read_only, weights_of
 from nextpick.models.threads import n_threads
+from nextpick.models.topk import top_k
 
 LEAST_LENGTHS = (0, 1, 3, 8)  # of each bucket of histories
 _MOST_QUERIES, _MOST_CUT_QUERIES, _LEAST_QUERIES = 8000, 2000, 100
@@ -86,7 +87,7 @@ def choose(
     learnt = np.zeros(n_buckets, bool)
     for b in range(n_buckets):
         rows = np.flatnonzero(of == b)
-        rows = rows[: _MOST_QUERIES]
+        rows = rows[:_MOST_QUERIES]
         if len(rows) < _LEAST_QUERIES:
             continue
         choices = features(peeled, rows, seeds, interactions, tables, limit, check)
@@ -166,8 +167,7 @@ def _fill(item, user, start, end, seeds, limit, tables, features, offsets, taken
                 score[s] = -np.inf
         chosen = np.zeros(n, np.bool_)
         used = 0
-        order = np.argsort(-score, kind="mergesort")
-        for s in order[:_BEST]:
+        for s in top_k(score, _BEST):
             if own[1, s] == 0.0:
                 used = _put(s, chosen, columns, 0.0, features[q], offsets[q], used)
                 if touched[s] == target:
@@ -183,14 +183,15 @@ def _fill(item, user, start, end, seeds, limit, tables, features, offsets, taken
             used = _put(s, chosen, columns, 0.0, features[q], offsets[q], used)
             taken[q] = used - 1
         new = 0
-        for b in more[1:]:
-            if not chosen[slot[b]]:
-                chosen[slot[b]] = True
-                rest[new] = slot[b]
+        for r in range(1, len(more)):
+            s = slot[more[r]]
+            if not chosen[s]:
+                chosen[s] = True
+                rest[new] = s
                 new += 1
         share = np.log(np.float32(max(n_items - used, 1)) / np.float32(max(new, 1)))
-        for s in rest[:new]:
-            used = _put(s, chosen, columns, share, features[q], offsets[q], used)
+        for r in range(new):
+            used = _put(rest[r], chosen, columns, share, features[q], offsets[q], used)
 
 
 @numba.njit(cache=True, nogil=True)

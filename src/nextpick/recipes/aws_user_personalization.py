@@ -23,6 +23,7 @@ from nextpick.data.objective import tilt
 from nextpick.data.run import Run
 from nextpick.models import attributes, blend, pairs, popularity, ridge, weighing
 from nextpick.models.blend import Tables
+from nextpick.models.explain import explain
 from nextpick.models.rows import read_only
 from nextpick.recipes import contextual
 from nextpick.recipes.interface import Query, Reasons, State, tunable
@@ -54,23 +55,25 @@ def fit(data: Data, params: Params, run: Run) -> State:
 
 def _fit(data: Data, params: Params, run: Run) -> State:
     peeled = weighing.peel(data.interactions, run.rng)
-    seen = data._replace(interactions=data.interactions.only(peeled.kept))
-    tables = _tables(seen, params, run.share(0.0, 0.4))
-    run.checkpoint(0.4, "weighing the members")
+    left = data._replace(interactions=data.interactions.only(peeled.kept))
+    linear = _linear(left, run)
+    tables = _tables(left, linear, params, run.share(0.3, 0.5))
+    run.checkpoint(0.5, "weighing the members")
     weights = weighing.choose(peeled, data.interactions, tables, params.bptt, run.rng, run.check)
-    return _state(data, params, weights, run.share(0.6, 1.0))
+    return _state(data, linear, params, weights, run.share(0.7, 1.0))
 
 
 def update(state: State, data: Data, params: Params, run: Run) -> State:
     """Return the tables of newer data under the weights of an earlier state."""
     lifts = contextual.update(state, data) if data.interactions.contexts else {}
-    return {**_state(data, params, np.array(state["weights"]), run), **lifts}
+    linear = _linear(data, run)
+    return {**_state(data, linear, params, np.array(state["weights"]), run.share(0.5, 1.0)), **lifts}
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
     """Return probabilities of the next item, float32; each full row sums to 1."""
     out = np.empty((len(queries), len(state["item_count"])), np.float32)
-    tables, limit = _tables_of(state), int(state["limit"])
+    tables, limit = _tables_of(state), int(state["limit"][0])
     for row, query in zip(out, queries, strict=True):
         b = weighing.bucket(len(query.items))
         rest_sum, rest_most = state["rest_sums"][b].tolist()
@@ -86,33 +89,38 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
 
 
 def reasons(state: State, query: Query, item: int) -> Reasons:
-    """Return what each event and each member adds to the item's logit; see ``blend.explain``."""
+    """Return what each event and each member adds to the item's logit; see models/explain.py."""
     weights = state["weights"][weighing.bucket(len(query.items))]
-    events, rest, sources = blend.explain(
-        query.items, query.user, int(state["limit"]), weights, item, _tables_of(state)
+    events, rest, sources = explain(
+        query.items, query.user, int(state["limit"][0]), weights, item, _tables_of(state)
     )
     if query.context:
         sources["circumstances"] = contextual.log_lift(state, query.context, item)
     if "tilt" in state:
         sources["objective"] = float(np.log(state["tilt"][item]))
-    return Reasons(
-        events, rest + sources.get("circumstances", 0.0) + sources.get("objective", 0.0), sources
-    )
+    return Reasons(events, rest + sources.get("circumstances", 0.0) + sources.get("objective", 0.0), sources)
 
 
 def _tables_of(state: State) -> Tables:
     return Tables(*(state[name] for name in Tables._fields))
 
 
-def _state(data: Data, params: Params, weights: np.ndarray, run: Run) -> State:
-    tables = _tables(data, params, run)
+def _linear(data: Data, run: Run) -> ridge.Ridge:
+    """Return the linear model. It is fitted once, on what the weights' members see: the newest items change little of
+    it, and solving is what a training of thousands of items spends its time on."""
+    run.checkpoint(0.0, "fitting the linear model")
+    return ridge.fit(data.interactions, len(data.items.ids), run.check)
+
+
+def _state(data: Data, linear: ridge.Ridge, params: Params, weights: np.ndarray, run: Run) -> State:
+    tables = _tables(data, linear, params, run)
     state: State = dict(zip(Tables._fields, tables, strict=True))
     logits = weights[:, _SHARES] @ tables.log_share  # [buckets, n_items]
     most = logits.max(axis=1, keepdims=True)
     state["weights"], state["rest"] = weights, np.exp(logits - most)
     sums = state["rest"].sum(axis=1, dtype=np.float64)
     state["rest_sums"] = np.stack((sums, most[:, 0].astype(np.float64)), axis=1)
-    state["limit"] = np.array(params.bptt, np.int64)
+    state["limit"] = np.array([params.bptt], np.int64)
     state["item_count"] = popularity.counts(data.interactions.item, len(data.items.ids))
     if data.reward is not None and data.strength:
         state["tilt"] = tilt(data.reward, data.strength)
@@ -120,12 +128,10 @@ def _state(data: Data, params: Params, weights: np.ndarray, run: Run) -> State:
     return state
 
 
-def _tables(data: Data, params: Params, run: Run) -> Tables:
+def _tables(data: Data, linear: ridge.Ridge, params: Params, run: Run) -> Tables:
     """Return what the members know from the data."""
     interactions, n_items = data.interactions, len(data.items.ids)
-    run.checkpoint(0.0, "fitting the linear model")
-    linear = ridge.fit(interactions, n_items, run.check)
-    run.checkpoint(0.5, "counting pairs")
+    run.checkpoint(0.0, "counting pairs")
     counted = pairs.count(interactions, n_items, linear, run.check)
     run.checkpoint(0.9, "reading metadata")
     taken = popularity.counts(interactions.item, n_items) + 1.0
