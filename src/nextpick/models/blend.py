@@ -82,9 +82,9 @@ def n_read(size, read):
 
 @numba.njit(cache=True, nogil=True)
 def gather(history, user, limit, more, tables):
-    """Return the slots' items int32 [S], slot int32 [n_items] (-1 none), sums float32 [8, S], own float32 [3, S]
-    (user attributes, seen, seen lately) and taste float32 [n attributes] (logarithm of how much more the history has of
-    each). ``more``: items to give slots to."""
+    """Return the slots' items int32 [S], how many of them are touched, slot int32 [n_items] (-1 none), sums float32
+    [8, S], own float32 [3, S] (user attributes, seen, seen lately) and taste float32 [n attributes] (log(1 + how much
+    more the history has of each)). ``more``: items to give slots to, touched or not."""
     (offsets, items, codes, scale, decays, _, held, held_codes, code_share, cold, cold_items,
      user_held, user_codes, lists, list_items, list_weights) = tables  # fmt: skip
     n_items = len(offsets) - 1
@@ -117,8 +117,6 @@ def gather(history, user, limit, more, tables):
             add8(at_total + s * 32, at_codes + p * 8, at_factor)
         read *= FADE
     summed = n
-    for m in range(len(more)):
-        n = _touch(more[m], slot, touched, n)
     for k in range(h):
         n = _touch(history[len(history) - 1 - k], slot, touched, n)
     taste = np.zeros(len(code_share), np.float32)
@@ -130,6 +128,9 @@ def gather(history, user, limit, more, tables):
     for p in range(peers, peers_end):
         for q in range(lists[user_codes[p]], lists[user_codes[p] + 1]):
             n = _touch(list_items[q], slot, touched, n)
+    reached = n
+    for m in range(len(more)):
+        n = _touch(more[m], slot, touched, n)
     sums = np.zeros((8, n), np.float32)
     for s in range(summed):
         for t in range(8):
@@ -144,13 +145,13 @@ def gather(history, user, limit, more, tables):
         own[1, s] = 1.0
         own[2, s] += lately
         lately *= np.float32(SEEN_DECAY)
-    return touched[:n], slot, sums, own, taste
+    return touched[:n], reached, slot, sums, own, taste
 
 
 @numba.njit(cache=True, nogil=True)
 def _taste(history, h, held, held_codes, code_share, cold, cold_items, slot, touched, n, taste):
     """Write the history's taste, give slots to cold items of its newest attributes; return how many there are."""
-    mass, x = np.float32(0.0), np.float32(1.0)
+    x = np.float32(1.0)
     for k in range(h):
         a = history[len(history) - 1 - k]
         for p in range(held[a], held[a + 1]):
@@ -159,11 +160,9 @@ def _taste(history, h, held, held_codes, code_share, cold, cold_items, slot, tou
             if k < _NEWEST:
                 for q in range(cold[c], cold[c + 1]):
                     n = _touch(cold_items[q], slot, touched, n)
-        mass += x
         x *= np.float32(TASTE_DECAY)
     for c in range(len(taste)):
-        prior = np.float32(PRIOR) * code_share[c]
-        taste[c] = log((taste[c] + prior) / ((mass + np.float32(PRIOR)) * code_share[c]))
+        taste[c] = log(np.float32(1.0) + taste[c] / (np.float32(PRIOR) * code_share[c]))
     return n
 
 
@@ -210,7 +209,7 @@ def predict(history, user, limit, weights, rest, rest_sum, rest_most, tables, ou
     its sum.
     """
     n_items = len(out)
-    touched, _, sums, own, taste = gather(history, user, limit, np.empty(0, np.int32), tables)
+    touched, _, _, sums, own, taste = gather(history, user, limit, np.empty(0, np.int32), tables)
     n = len(touched)
     logit, one = np.zeros(n, np.float32), np.empty(n, np.float32)
     for d in range(len(weights)):

@@ -37,14 +37,16 @@ def explain(
 
     The events [h] add up with the rest, and the members do, to the logit whose softmax the score is.
     """
-    touched, slot, sums, own, taste = gather(history, user, limit, np.full(1, item, np.int32), tables)
+    touched, reached, slot, sums, own, taste = gather(
+        history, user, limit, np.full(1, item, np.int32), tables
+    )
     n_items, s, h = len(tables.offsets) - 1, slot[item], min(limit, len(history))
     newest = history[::-1][:h]
     of_table = _values(newest, item, tables)  # [8, h]
     of_column = np.zeros((len(COLUMNS), h))  # what events add, newest first
     total = np.zeros(len(COLUMNS))
     one = np.empty(len(touched), np.float32)
-    for d in np.flatnonzero(weights).tolist():
+    for d in np.flatnonzero(weights).tolist() if s < reached else range(SHARES, ATTRIBUTES):
         column(d, touched, sums, own, taste, n_items, tables, one)
         total[d] = float(weights[d]) * float(one[s])
         of_column[d] = total[d] * _share(d, newest, item, of_table, tables)
@@ -87,17 +89,14 @@ def _share(d: int, newest: np.ndarray, item: int, of_table: np.ndarray, tables: 
 
 
 def _taste_share(newest: np.ndarray, item: int, tables: Tables) -> np.ndarray:
-    """Return ``_share`` of the attributes: log((x + Pq) / ((m + P) q)) is log(1 + x / Pq), which is the events' by
-    their parts of x, and log(P / (m + P)), which is nobody's."""
+    """Return ``_share`` of the attributes: of each one's logarithm, an event has the share that it has of the sum."""
     weight = TASTE_DECAY ** np.arange(len(newest))
-    own = tables.held_codes[tables.held[item] : tables.held[item + 1]]
-    parts, whole = np.zeros(len(newest)), 0.0
-    for c in own.tolist():
+    parts = np.zeros(len(newest))
+    for c in tables.held_codes[tables.held[item] : tables.held[item + 1]].tolist():
         holds = np.array(
             [c in tables.held_codes[tables.held[a] : tables.held[a + 1]] for a in newest], np.float64
         )
-        x, prior = holds @ weight, PRIOR * float(tables.code_share[c])
-        whole += np.log((x + prior) / ((weight.sum() + PRIOR) * float(tables.code_share[c])))
-        if x > 0:
-            parts += np.log1p(x / prior) * holds * weight / x
-    return parts / whole if whole != 0.0 else parts
+        if (x := holds @ weight) > 0:
+            parts += np.log1p(x / (PRIOR * float(tables.code_share[c]))) * holds * weight / x
+    total = parts.sum()
+    return parts / total if total != 0.0 else parts

@@ -9,8 +9,7 @@ from numba import types
 from numba.extending import intrinsic
 
 
-@intrinsic
-def add8(typingctx: Any, total: Any, code: Any, factor: Any) -> Any:
+def _add8(typingctx: Any, total: Any, code: Any, factor: Any) -> Any:
     """``total[0:8] += factor[0:8] * code[0:8] * abs(code[0:8])``, by their addresses: float32, int8, float32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -30,14 +29,20 @@ def add8(typingctx: Any, total: Any, code: Any, factor: Any) -> Any:
     return types.void(types.intp, types.intp, types.intp), codegen
 
 
-@intrinsic
-def _bits(typingctx: Any, x: Any) -> Any:
-    return types.int32(types.float32), lambda c, builder, s, args: builder.bitcast(args[0], ir.IntType(32))
+add8: Any = intrinsic(_add8)
 
 
-@intrinsic
-def _float(typingctx: Any, x: Any) -> Any:
-    return types.float32(types.int32), lambda c, builder, s, args: builder.bitcast(args[0], ir.FloatType())
+def _as(kind: Any, ir_kind: Any, given: Any) -> Any:
+    """Return a function that reads the 32 bits of a ``given`` as a ``kind``."""
+
+    def cast(typingctx: Any, x: Any) -> Any:
+        return kind(given), lambda context, builder, signature, args: builder.bitcast(args[0], ir_kind)
+
+    return intrinsic(cast)
+
+
+_bits = _as(types.int32, ir.IntType(32), types.float32)
+_float = _as(types.float32, ir.FloatType(), types.int32)
 
 
 @numba.njit(cache=True)

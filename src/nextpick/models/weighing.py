@@ -17,7 +17,7 @@ import numpy as np
 
 from nextpick.data.dataset import Interactions
 from nextpick.models import logit
-from nextpick.models.blend import COLUMNS, Tables, column, gather
+from nextpick.models.blend import ATTRIBUTES, COLUMNS, Tables, column, gather
 from nextpick.models.logit import Choices
 from nextpick.models.rows import read_only, weights_of
 from nextpick.models.threads import n_threads
@@ -31,6 +31,10 @@ _ROUNDS, _PATIENCE = 2, 10.0
 _CHUNKS = 32
 DEFAULT = {"lift": 0.5, "about": 0.3, "log about": 0.3, "log next": 0.1, "kin": 0.2, "recent popularity": 0.3,
            "attributes": 0.3, "user attributes": 0.5}  # fmt: skip
+WITHOUT_HISTORY = {
+    "recent popularity": 1.0,
+    "user attributes": 1.0,
+}  # p(item) times how much more the user's like take
 
 
 class Peeled(NamedTuple):
@@ -63,7 +67,7 @@ def peel(interactions: Interactions, rng: np.random.Generator) -> Peeled:
     drawn = np.sort(rng.choice(len(user), min(len(user), _MOST_QUERIES), replace=False))
     user, end = user[drawn], offsets[user[drawn] + 1] - step[drawn]
     parts = [(user, offsets[user], end)]
-    for least, longest in pairwise(LEAST_LENGTHS):
+    for least, longest in pairwise(LEAST_LENGTHS[1:]):
         cut = rng.choice(len(user), min(len(user), _MOST_CUT_QUERIES), replace=False)
         start = np.maximum(end[cut] - rng.integers(least, longest, len(cut)), offsets[user[cut]])
         parts.append((user[cut], start, end[cut]))
@@ -81,11 +85,12 @@ def choose(
     """Return the weights of each bucket, float32 [buckets, D]; ``tables`` are of what ``peeled`` keeps."""
     n_buckets = len(LEAST_LENGTHS)
     weights = np.tile(np.array([DEFAULT.get(name, 0.0) for name in COLUMNS], np.float32), (n_buckets, 1))
+    weights[0] = [WITHOUT_HISTORY.get(name, 0.0) for name in COLUMNS]
     lengths = peeled.end - peeled.start
     of = np.searchsorted(LEAST_LENGTHS, lengths, side="right") - 1
     seeds = rng.integers(1 << 31, size=len(of))
     learnt = np.zeros(n_buckets, bool)
-    for b in range(n_buckets):
+    for b in range(1, n_buckets):
         rows = np.flatnonzero(of == b)
         rows = rows[:_MOST_QUERIES]
         if len(rows) < _LEAST_QUERIES:
@@ -93,22 +98,24 @@ def choose(
         choices = features(peeled, rows, seeds, interactions, tables, limit, check)
         weights[b] = _fit(choices, check)
         learnt[b] = True
-    for b in np.flatnonzero(~learnt).tolist():
+    for b in np.flatnonzero(~learnt)[1:].tolist():
         longer = np.flatnonzero(learnt[1:]) + 1
-        if b and len(longer):
+        if len(longer):
             weights[b] = weights[longer[np.argmin(np.abs(longer - b))]]
     return weights
 
 
 def _fit(choices: Choices, check: Callable[[], None]) -> np.ndarray:
     """Return the weights [D] that serve the top of the list: those of the likeliest, then again with queries counting
-    the less the further down their item was, which a ranking by the first ten has given up."""
+    the less the further down their item was, which a ranking by the first ten has given up. That makes the model too
+    sure of itself; so at last all weights are scaled by what makes all queries likeliest, which changes no order."""
     found = logit.fit(choices, check=check)
     for _ in range(_ROUNDS):
         ahead = logit.ranks(choices, found)
         weight = (choices.weight / (1.0 + ahead / _PATIENCE)).astype(np.float32)
         found = logit.fit(choices._replace(weight=weight), found, check)
-    return found
+    whole = (choices.features @ found.astype(np.float32))[:, :, None]
+    return found * max(float(logit.fit(choices._replace(features=whole), check=check)[0]), 0.0)
 
 
 def features(
@@ -153,12 +160,13 @@ def _fill(item, user, start, end, seeds, limit, tables, features, offsets, taken
         more[0] = target
         for r in range(_REST):
             more[1 + r] = np.random.randint(0, n_items)
-        touched, slot, sums, own, taste = gather(history, user[q], limit, more, tables)
+        touched, reached, slot, sums, own, taste = gather(history, user[q], limit, more, tables)
         n = len(touched)
         columns = np.empty((n_columns, n), np.float32)
         score = np.zeros(n, np.float32)
         for d in range(n_columns):
             column(d, touched, sums, own, taste, n_items, tables, columns[d])
+        columns[ATTRIBUTES, reached:] = 0.0  # as an answer has it
         for s in range(n):
             for d in range(7):
                 score[s] += columns[d, s]

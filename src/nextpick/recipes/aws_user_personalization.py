@@ -24,7 +24,7 @@ from nextpick.data.run import Run
 from nextpick.models import attributes, blend, pairs, popularity, ridge, weighing
 from nextpick.models.blend import Tables
 from nextpick.models.explain import explain
-from nextpick.models.rows import read_only
+from nextpick.models.rows import read_only, weights_of
 from nextpick.recipes import contextual
 from nextpick.recipes.interface import Query, Reasons, State, tunable
 
@@ -134,7 +134,7 @@ def _tables(data: Data, linear: ridge.Ridge, params: Params, run: Run) -> Tables
     run.checkpoint(0.0, "counting pairs")
     counted = pairs.count(interactions, n_items, linear, run.check)
     run.checkpoint(0.9, "reading metadata")
-    taken = popularity.counts(interactions.item, n_items) + 1.0
+    taken = np.bincount(interactions.item, weights_of(interactions), n_items) + 1.0
     share = taken / taken.sum()
     recent = popularity.recent(interactions, n_items, data.latest)
     held, users = attributes.attributes(data.items), attributes.attributes(data.users)
