@@ -5,7 +5,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 ARGS ?=
 
-.PHONY: demo test check docs bench-serve bench-batch bench-import bench-quality bench-recipes bench-end-to-end bench-transfer bench-gateway bench-functions constraints clean
+.PHONY: demo test check docs bench-serve bench-batch bench-import bench-accuracy bench-train bench-recipes bench-end-to-end bench-transfer bench-gateway bench-functions constraints clean
 
 demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
@@ -33,8 +33,11 @@ bench-batch: $(VENV)/.dev
 bench-import: $(VENV)/.dev
 	@$(RUN) bench/import_rows.py $(ARGS)
 
-bench-quality: $(VENV)/.dev
-	@$(RUN) bench/quality.py $(ARGS)
+bench-accuracy: $(VENV)/.dev $(VENV)-peers/.run
+	@$(RUN) bench/accuracy.py $(ARGS)
+
+bench-train: $(VENV)/.dev
+	@$(RUN) bench/train.py $(ARGS)
 
 bench-recipes: $(VENV)/.dev
 	@$(RUN) bench/recipes.py
@@ -70,6 +73,13 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	@$(RUN) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.run
 
+# Other libraries to be measured beside, in an environment of their own.
+$(VENV)-peers/.run: bench/peers.txt
+	@echo "Installing the other libraries into $(VENV)-peers"
+	@$(PYTHON) -m venv $(VENV)-peers
+	@$(VENV)-peers/bin/python -m pip install -q --disable-pip-version-check -r bench/peers.txt
+	@touch $@
+
 # Pins everything to the newest versions that pyproject.toml allows.
 constraints:
 	@rm -rf $(VENV)-constraints
@@ -79,4 +89,4 @@ constraints:
 	@rm -rf $(VENV)-constraints
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(VENV)-peers .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -23,7 +23,7 @@ from nextpick.models import trend
 from nextpick.models.topk import top_k
 from nextpick.recipes import catalogue, segments
 from nextpick.recipes.interface import Query
-from quality import DATA, as_data, sequences
+from sets import DATA, as_data, sequences
 
 NEGATIVES, COLD_SHARE = 99, 0.1
 Scores = Callable[[Query], np.ndarray]

@@ -9,7 +9,7 @@ from nextpick.data.dataset import Entities, Interactions
 from nextpick.models.rows import weights_of
 
 _BINS = 8
-_PRIOR = 1.0  # interactions that every holder of an attribute is lent, so that new ones have a share
+_DOUBT = 5.0  # interactions that are added to what is seen and to what is expected
 
 
 class Attributes(NamedTuple):
@@ -21,7 +21,7 @@ class Attributes(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Items by attribute with probabilities: offsets int64 [n+1], items int32, weights float32 (sum <= 1)."""
+    """Items by attribute: offsets int64 [n+1], items int32, weights float32."""
 
     offsets: np.ndarray
     items: np.ndarray
@@ -55,27 +55,46 @@ def attributes(entities: Entities) -> Attributes:
     return Attributes(offsets, code[order].astype(np.int32), first)
 
 
-def items_of(held: Attributes, weight: np.ndarray, limit: int) -> Lists:
-    """Return for each attribute the items that hold it, by ``weight`` [n_items] plus a prior.
-
-    Lists keep their ``limit`` heaviest items, the newest rows first among equals.
-    """
+def shares(held: Attributes, taken: np.ndarray) -> np.ndarray:
+    """Return which share of all interactions is with holders of each attribute, float32 [n], above 0; ``taken``
+    [n_items]: interactions of each item."""
     item = np.repeat(np.arange(len(held.offsets) - 1), np.diff(held.offsets))
-    mass = np.asarray(weight, np.float64)[item] + _PRIOR
-    return _top_lists(held.codes, item, mass, held.n, limit)
+    mass = np.bincount(held.codes, weights=taken[item], minlength=held.n) + 1.0
+    return (mass / (taken.sum() + 1.0)).astype(np.float32)
 
 
-def items_taken_by(held: Attributes, interactions: Interactions, background: np.ndarray, limit: int) -> Lists:
-    """Return for each attribute of users the items its holders take, shrunk towards ``background`` [n_items]."""
+def rare(held: Attributes, taken: np.ndarray, most: int, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each attribute the holders that were taken at most ``most`` times, ``limit`` of them, the newest
+    rows first: offsets int64 [n+1], items int32."""
+    item = np.repeat(np.arange(len(held.offsets) - 1), np.diff(held.offsets))
+    kept = taken[item] <= most
+    lists = _top_lists(held.codes[kept], item[kept], np.ones(int(kept.sum())), held.n, limit)
+    return lists.offsets, lists.items
+
+
+def lifts(held: Attributes, interactions: Interactions, share: np.ndarray, limit: int) -> Lists:
+    """Return for each attribute of users the items its holders take more than others, with the logarithm of how much
+    more: an item's interactions with holders over what its ``share`` [n_items] of all would make, a few added to both.
+
+    Lists keep the ``limit`` items with most interactions beyond that.
+    """
     user = np.repeat(np.arange(len(interactions.offsets) - 1), np.diff(interactions.offsets))
     repeats = np.diff(held.offsets)[user]
     code = held.codes[_ranges(held.offsets[user], repeats)]
     taken = np.repeat(np.asarray(interactions.item, np.int64), repeats)
-    n_items = len(background)
+    n_items = len(share)
     pairs, at = np.unique(code.astype(np.int64) * n_items + taken, return_inverse=True)
     times = np.bincount(at, weights=np.repeat(weights_of(interactions), repeats), minlength=len(pairs))
-    return _top_lists((pairs // n_items).astype(np.int32), pairs % n_items, times, held.n, limit,
-                      shrinkage=100.0)  # fmt: skip
+    of, item = pairs // n_items, pairs % n_items
+    expected = np.bincount(of, weights=times, minlength=held.n)[of] * share[item]
+    more = np.flatnonzero(times > expected)
+    of, item, times, expected = of[more], item[more], times[more], expected[more]
+    lists = _top_lists(of, item, times - expected, held.n, limit)
+    lift = np.log((times + _DOUBT) / (expected + _DOUBT)).astype(np.float32)
+    at = np.searchsorted(
+        of * n_items + item, np.repeat(np.arange(held.n), np.diff(lists.offsets)) * n_items + lists.items
+    )
+    return lists._replace(weights=lift[at])
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -85,10 +104,8 @@ def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     return np.arange(total) - np.repeat(ends - lengths, lengths) + np.repeat(starts, lengths)
 
 
-def _top_lists(
-    code: np.ndarray, item: np.ndarray, mass: np.ndarray, n: int, limit: int, shrinkage: float = 0.0
-) -> Lists:
-    total = np.bincount(code, weights=mass, minlength=n) + shrinkage
+def _top_lists(code: np.ndarray, item: np.ndarray, mass: np.ndarray, n: int, limit: int) -> Lists:
+    """Return each attribute's ``limit`` items of most mass, the newest rows first among equals, with their mass."""
     order = np.lexsort((-item, -mass, code))
     code, item, mass = code[order], item[order], mass[order]
     starts = np.searchsorted(code, np.arange(n))
@@ -96,7 +113,7 @@ def _top_lists(
     code, item, mass = code[kept], item[kept], mass[kept]
     offsets = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(code, minlength=n), out=offsets[1:])
-    return Lists(offsets, item.astype(np.int32), (mass / total[code]).astype(np.float32))
+    return Lists(offsets, item.astype(np.int32), mass.astype(np.float32))
 
 
 @numba.njit(cache=True)

@@ -99,6 +99,18 @@ def tilt(p: np.ndarray, tables: Tables, codes: Sequence[int]) -> None:
             p /= p.sum()
 
 
+def log_lift(tables: Tables, codes: Sequence[int], item: int) -> float:
+    """Return the logarithm of what ``tilt`` multiplies the probability of an item by, before it is normalised."""
+    total = 0.0
+    for column, code in enumerate(codes):
+        if code >= 0:
+            here = tables.lifted(column, code)
+            at = int(np.searchsorted(tables.items[here], item))
+            if at < here.stop - here.start and tables.items[here][at] == item:
+                total += float(tables.exponents[column]) * float(tables.logs[here][at])
+    return total
+
+
 def choose(
     tables: Tables, p_of: Callable[[int], np.ndarray], codes: np.ndarray, targets: np.ndarray
 ) -> Tables:

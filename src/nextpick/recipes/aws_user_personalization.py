@@ -1,43 +1,38 @@
 """aws-user-personalization: the items a user is likely to take next.
 
-A mixture of four distributions, each readable: what follows the user's last items (decayed transitions), what
-is popular lately, what shares attributes with the user's items, what users of the same attributes take. The
-weights are chosen at each training on users held out of the tables; a score is a probability, and those of the
-whole catalogue sum to 1. Circumstances that a request tells change them by how much more each item is taken under them;
-where an objective is set, probabilities are tilted towards items that are worth more.
+A blend without a neural network: the logit of an item is a weighted sum of what readable members say of it (what
+follows the user's last items, what goes with them, a sequential linear model, popularity, the attributes of items and
+of users, what the user took before); a score is the softmax of the logits, so those of the whole catalogue sum to 1.
+The weights are chosen at each training on items that the members have not seen. Circumstances that a request tells
+change probabilities by how much more each item is taken under them; where an objective is set, they are tilted towards
+items that are worth more.
 
 Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP); uses metadata of ITEMS and USERS where there is any.
 Answers:  GetRecommendations(userId). Events count from the next request on.
-Sources:  models/transitions.py, models/attributes.py, models/mixture.py; developer guide,
-          "User-Personalization recipe".
+Sources:  models/blend.py: the logit; models/pairs.py, ridge.py, attributes.py: its members; models/weighing.py: their
+          weights; developer guide, "User-Personalization recipe".
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any
 
 import numpy as np
 
-from nextpick.data.dataset import Data, Interactions
+from nextpick.data.dataset import Data
 from nextpick.data.objective import tilt
 from nextpick.data.run import Run
-from nextpick.models import attributes, mixing, popularity, transitions
-from nextpick.models.mixture import bucket, predict
+from nextpick.models import attributes, blend, pairs, popularity, ridge, weighing
+from nextpick.models.blend import Tables
+from nextpick.models.explain import explain
+from nextpick.models.rows import read_only, weights_of
 from nextpick.recipes import contextual
-from nextpick.recipes.interface import Query, State, tunable
+from nextpick.recipes.interface import Query, Reasons, State, tunable
 
 NAME = "aws-user-personalization"
 
-_WINDOW, _STEP_DECAY, _SHRINKAGE = 10, 0.85, 20.0  # chosen on validation items of MovieLens and Amazon Beauty
-_ROW_LIMIT, _LIST_LIMIT = 500, 300
-_HISTORY_DECAY = 0.7
-_TABLES = (
-    "row_offsets", "row_items", "row_weights", "popularity",
-    "item_held", "item_codes", "item_lists", "item_list_items", "item_list_weights",
-    "user_held", "user_codes", "user_lists", "user_list_items", "user_list_weights",
-)  # fmt: skip
-_tables_of = itemgetter(*_TABLES)
+_DECAYS = (0.7, 0.85, 0.0, 0.7, 0.8, *ridge.DECAYS, 0.0)  # of pairs.TABLES, chosen on validation items
+_LIST_LIMIT, _COLD_LIMIT, _COLD = 100, 16, 3
+_SHARES = [blend.COLUMNS.index("popularity"), blend.COLUMNS.index("recent popularity")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +45,8 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return the components' tables, the mixture's weights [buckets, 3] and ``history`` = (decay, limit); where events
-    have contextual columns, what they change."""
+    """Return the blend's tables and ``weights`` [buckets, columns]; where events have contextual columns, what they
+    change."""
     lifts = (
         contextual.fit(_fit, score, data, params, run.share(0.0, 0.5)) if data.interactions.contexts else {}
     )
@@ -59,52 +54,32 @@ def fit(data: Data, params: Params, run: Run) -> State:
 
 
 def _fit(data: Data, params: Params, run: Run) -> State:
-    n_items = len(data.items.ids)
-    held_items, held_users = attributes.attributes(data.items), attributes.attributes(data.users)
-    run.checkpoint(0.05, "choosing the mixture")
-    users = mixing.held_out_users(data.interactions.offsets, run.rng)
-    rest = mixing.without(data.interactions, users)
-    tables = _tables(rest, held_items, held_users, n_items, data.latest)
-    run.checkpoint(0.4, "choosing the mixture")
-    decay = _decay(params)
-    mix = mixing.choose(users, data.interactions, _tables_of(tables), decay, params.bptt, n_items)
-    run.checkpoint(0.6, "counting transitions")
-    return _state(data, params, mix, run)
+    peeled = weighing.peel(data.interactions, run.rng)
+    left = data._replace(interactions=data.interactions.only(peeled.kept))
+    linear = _linear(left, run)
+    tables = _tables(left, linear, params, run.share(0.3, 0.5))
+    run.checkpoint(0.5, "weighing the members")
+    weights = weighing.choose(peeled, data.interactions, tables, params.bptt, run.rng, run.check)
+    return _state(data, linear, params, weights, run.share(0.7, 1.0))
 
 
 def update(state: State, data: Data, params: Params, run: Run) -> State:
-    """Return the tables of newer data under the mixture's weights of an earlier state."""
-    run.checkpoint(0.0, "counting transitions")
+    """Return the tables of newer data under the weights of an earlier state."""
     lifts = contextual.update(state, data) if data.interactions.contexts else {}
-    return {**_state(data, params, np.array(state["mix"]), run), **lifts}
-
-
-def _state(data: Data, params: Params, mix: np.ndarray, run: Run) -> State:
-    n_items = len(data.items.ids)
-    held_items, held_users = attributes.attributes(data.items), attributes.attributes(data.users)
-    state = _tables(data.interactions, held_items, held_users, n_items, data.latest)
-    run.checkpoint(1.0, "trained")
-    state["mix"] = mix
-    state["history"] = np.array([_decay(params), params.bptt], np.float64)
-    state["item_count"] = popularity.counts(data.interactions.item, n_items)
-    if data.reward is not None and data.strength:
-        state["tilt"] = tilt(data.reward, data.strength)
-    return state
-
-
-def _decay(params: Params) -> float:
-    return _HISTORY_DECAY if params.recency_mask else 1.0
+    linear = _linear(data, run)
+    return {**_state(data, linear, params, np.array(state["weights"]), run.share(0.5, 1.0)), **lifts}
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
     """Return probabilities of the next item, float32; each full row sums to 1."""
-    out = np.empty((len(queries), len(state["popularity"])), np.float32)
-    decay, limit = state["history"].tolist()
-    tables = _tables_of(state)
+    out = np.empty((len(queries), len(state["item_count"])), np.float32)
+    tables, limit = _tables_of(state), int(state["limit"][0])
     for row, query in zip(out, queries, strict=True):
-        mix = state["mix"][bucket(len(query.items))]
-        arguments: list[Any] = [query.items, query.user, mix, decay, int(limit), *tables, row]
-        predict(*arguments)
+        b = weighing.bucket(len(query.items))
+        rest_sum, rest_most = state["rest_sums"][b].tolist()
+        blend.predict(
+            query.items, query.user, limit, state["weights"][b], state["rest"][b], rest_sum, rest_most, tables, row
+        )  # fmt: skip
         if query.context:
             contextual.apply(state, query.context, row)
     if "tilt" in state:
@@ -113,33 +88,66 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
     return out if items is None else out[:, items]
 
 
-def _tables(
-    interactions: Interactions,
-    held_items: attributes.Attributes,
-    held_users: attributes.Attributes,
-    n_items: int,
-    latest: int,
-) -> State:
-    rows = transitions.count(
-        interactions,
-        n_items,
-        window=_WINDOW,
-        decay=_STEP_DECAY,
-        shrinkage=_SHRINKAGE,
-        row_limit=_ROW_LIMIT,
+def reasons(state: State, query: Query, item: int) -> Reasons:
+    """Return what each event and each member adds to the item's logit; see models/explain.py."""
+    weights = state["weights"][weighing.bucket(len(query.items))]
+    events, rest, sources = explain(
+        query.items, query.user, int(state["limit"][0]), weights, item, _tables_of(state)
     )
-    recent = popularity.recent(interactions, n_items, latest)
-    weight = recent * len(interactions.item)
-    likes = attributes.items_of(held_items, weight, _LIST_LIMIT)
-    kin = attributes.items_taken_by(held_users, interactions, recent, _LIST_LIMIT)
-    arrays = (
-        *rows,
-        recent,
-        held_items.offsets,
-        held_items.codes,
-        *likes,
-        held_users.offsets,
-        held_users.codes,
-        *kin,
+    if query.context:
+        sources["circumstances"] = contextual.log_lift(state, query.context, item)
+    if "tilt" in state:
+        sources["objective"] = float(np.log(state["tilt"][item]))
+    return Reasons(events, rest + sources.get("circumstances", 0.0) + sources.get("objective", 0.0), sources)
+
+
+def _tables_of(state: State) -> Tables:
+    return Tables(*(state[name] for name in Tables._fields))
+
+
+def _linear(data: Data, run: Run) -> ridge.Ridge:
+    """Return the linear model. It is fitted once, on what the weights' members see: the newest items change little of
+    it, and solving is what a training of thousands of items spends its time on."""
+    run.checkpoint(0.0, "fitting the linear model")
+    return ridge.fit(data.interactions, len(data.items.ids), run.check)
+
+
+def _state(data: Data, linear: ridge.Ridge, params: Params, weights: np.ndarray, run: Run) -> State:
+    tables = _tables(data, linear, params, run)
+    state: State = dict(zip(Tables._fields, tables, strict=True))
+    logits = weights[:, _SHARES] @ tables.log_share  # [buckets, n_items]
+    most = logits.max(axis=1, keepdims=True)
+    state["weights"], state["rest"] = weights, np.exp(logits - most)
+    sums = state["rest"].sum(axis=1, dtype=np.float64)
+    state["rest_sums"] = np.stack((sums, most[:, 0].astype(np.float64)), axis=1)
+    state["limit"] = np.array([params.bptt], np.int64)
+    state["item_count"] = popularity.counts(data.interactions.item, len(data.items.ids))
+    if data.reward is not None and data.strength:
+        state["tilt"] = tilt(data.reward, data.strength)
+    run.checkpoint(1.0, "trained")
+    return state
+
+
+def _tables(data: Data, linear: ridge.Ridge, params: Params, run: Run) -> Tables:
+    """Return what the members know from the data."""
+    interactions, n_items = data.interactions, len(data.items.ids)
+    run.checkpoint(0.0, "counting pairs")
+    counted = pairs.count(interactions, n_items, linear, run.check)
+    run.checkpoint(0.9, "reading metadata")
+    taken = np.bincount(interactions.item, weights_of(interactions), n_items) + 1.0
+    share = taken / taken.sum()
+    recent = popularity.recent(interactions, n_items, data.latest)
+    held, users = attributes.attributes(data.items), attributes.attributes(data.users)
+    made = Tables(
+        *counted,
+        np.array(_DECAYS if params.recency_mask else [1.0] * len(_DECAYS), np.float32),
+        np.log(np.stack((share, recent))).astype(np.float32),
+        held.offsets,
+        held.codes,
+        attributes.shares(held, taken),
+        *attributes.rare(held, taken, _COLD, _COLD_LIMIT),
+        users.offsets,
+        users.codes,
+        *attributes.lifts(users, interactions, share, _LIST_LIMIT),
     )
-    return dict(zip(_TABLES, arrays, strict=True))
+    return Tables(*map(read_only, made))

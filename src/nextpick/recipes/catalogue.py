@@ -73,7 +73,7 @@ class RecipeInfo(NamedTuple):
         )
 
 
-_ENGINE = "Order of events, recent popularity, and metadata of items and users, mixed by weights chosen at training."
+_ENGINE = "Order of events, a linear model, popularity, and metadata, blended by weights chosen at training."
 _ALIAS = "The engine of aws-user-personalization under the name of a legacy recipe. " + _ENGINE
 
 _BOTH = ("userId", "itemId")

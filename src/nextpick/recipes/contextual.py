@@ -65,7 +65,18 @@ def update(state: State, data: Data) -> State:
 def apply(state: State, codes: Sequence[int], p: np.ndarray) -> None:
     """Change probabilities in place to what they are in the circumstances a request tells."""
     if "context_exponents" in state:
-        context.tilt(p, context.Tables(*(state[f"context_{name}"] for name in context.Tables._fields)), codes)
+        context.tilt(p, _tables_of(state), codes)
+
+
+def log_lift(state: State, codes: Sequence[int], item: int) -> float:
+    """Return what circumstances add to the logarithm of an item's probability, up to what all items share."""
+    if "context_exponents" not in state:
+        return 0.0
+    return context.log_lift(_tables_of(state), codes, item)
+
+
+def _tables_of(state: State) -> context.Tables:
+    return context.Tables(*(state[f"context_{name}"] for name in context.Tables._fields))
 
 
 def _arrays(tables: context.Tables) -> State:
