@@ -125,7 +125,7 @@ def test_a_life_of_a_configuration(estate: Estate) -> None:
     campaigns = estate.config["solutions"][0]["campaigns"]
     exploration = {"itemExplorationConfig": {"explorationWeight": "0.5"}}
     campaigns[0]["serviceConfig"] |= {"minProvisionedTPS": 2, "campaignConfig": exploration}
-    assert estate.verbs() == {"campaign/films": "update"}
+    assert estate.verbs() == {"campaign/films": "update", "schedules": "schedule"}
     estate.apply()
     assert estate.verbs() == {}
     good = copy.deepcopy(estate.config)

@@ -171,7 +171,8 @@ def _follow(planned: "list[Planned]", execute: Any, ending: threading.Event) -> 
 
 def _machine(states: Any, path: Path, account: str, role: str) -> str:
     """Make or update the state machine of a file and return its ARN."""
-    name = "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in path.stem)[:80]
+    stem = path.name.partition(".")[0]
+    name = "".join(sign if sign.isalnum() or sign in "-_" else "-" for sign in stem)[:80]
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
