@@ -1,6 +1,7 @@
 """Random sequences of operations against a simple model of the rules: what exists, what holds what, what is refused."""
 
 import json
+from itertools import count
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -24,6 +25,7 @@ from worlds import Api, open_api
 NAMES = st.sampled_from(["a", "b", "c"])
 SCHEMAS = {"Interactions": EVENTS_SCHEMA, "Items": ITEMS_SCHEMA}
 _API: list[Api] = []
+_REGIONS = count()
 
 
 class Account(RuleBasedStateMachine):
@@ -35,7 +37,7 @@ class Account(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         """Each run has a region of its own, so that it begins with nothing."""
-        self.region = f"test-{id(self)}-{len(self.__dict__)}"
+        self.region = f"test-{next(_REGIONS)}"
         client = _API[0].library.client("personalize", region=self.region, parameter_validation=False)
         self.call: Any = client
         self.stands_on: dict[str, set[str]] = {}
