@@ -3,7 +3,8 @@
 The last items of users are peeled off; members are fitted on what is left; then the weights are those under which
 the peeled items are likeliest (``logit.py``), among what the members hold likeliest, what the user has taken before,
 and a sample of all the rest, each of which stands for as many as were not drawn. There are weights for each length of
-history: those of short ones are learnt from the newest items of longer ones too.
+history: those of short ones are learnt from the newest items of longer ones too. A recipe with a member of its own
+appends its columns to what ``features`` returns and fits them all with ``logit.fit``.
 """
 
 from bisect import bisect_right
