@@ -16,10 +16,18 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    """An engine with its workflows, for the tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        by_hand(patch)
+        made = Workshop(tmp_path_factory.mktemp("workshop") / "home")
+        yield made
+        made.close()
+
+
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
-    """An engine with its workflows."""
-    by_hand(monkeypatch)
-    made = Workshop(tmp_path / "home")
-    yield made
-    made.close()
+def shop(opened: Workshop) -> Workshop:
+    """That engine, without functions, schedules and triggers of earlier tests."""
+    opened.clear()
+    return opened

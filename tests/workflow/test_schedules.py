@@ -163,25 +163,22 @@ def test_what_fails_for_now_is_tried_again_and_what_cannot_be_is_told(shop: Work
     with shop.workflow.database.read() as db:
         (row,) = db.execute("SELECT state, error FROM firing").fetchall()
     assert (row["state"], row["error"]) == ("FAILED", "There is no function 'f'.")
-    calls: list[int] = []
-
-    def enqueue(home: object, name: str, payload: bytes) -> str:
-        calls.append(1)
-        if len(calls) < 3:
-            raise ConnectionError("no host yet")
-        return "id"
-
-    shop.functions.enqueue = enqueue  # type: ignore[method-assign]
+    shop.functions.known["f"] = lambda event: None
+    shop.functions.is_down = True
     shop.clock.advance(3600)
-    for _ in range(10):
+    for _ in range(4):
         shop.tick()
         shop.clock.advance(1)
-    assert len(calls) == 3
+    shop.functions.is_down = False
+    for _ in range(10):
+        shop.clock.advance(1)
+        shop.tick()
+    assert len(shop.functions.called) == 1
 
 
 def test_a_schedule_starts_a_workflow_under_a_name_of_its_own(shop: Workshop) -> None:
-    arn = shop.make(machine(P={"Type": "Pass"}))
-    hourly(shop, kind="workflow", name="m", input={"a": 1})
+    arn = shop.make(machine(P={"Type": "Pass"}), "echo")
+    hourly(shop, kind="workflow", name="echo", input={"a": 1})
     shop.clock.advance(3600)
     shop.tick()
     (execution,) = shop.states.list_executions(stateMachineArn=arn)["executions"]

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from states_world import machine
 from workshop import Workshop
 
-ROLE = "arn:aws:iam::000000000000:role/states"
+ROLE = "arn:aws:iam::000000000000:role/any"
 WAITS = machine(W={"Type": "Wait", "Seconds": 60}, P={"Type": "Pass", "Result": 1})
 INVOKE = "arn:aws:states:::lambda:invoke"
 
@@ -123,20 +123,20 @@ def test_functions_are_tasks_in_both_forms(shop: Workshop) -> None:
 
     shop.functions.known["divide"] = divide
     plain = {"Type": "Task", "Resource": "arn:aws:lambda:us-east-1:000000000000:function:divide"}
-    ended = shop.run(shop.make(machine(F=plain), "plain"), {"by": 2})
+    ended = shop.run(shop.make(machine(F=plain)), {"by": 2})
     assert json.loads(ended["output"]) == {"half": 5}
     types = [event["type"] for event in shop.history(ended["executionArn"])]
     assert types[2:5] == ["LambdaFunctionScheduled", "LambdaFunctionStarted", "LambdaFunctionSucceeded"]
     catch = [{"ErrorEquals": ["ZeroDivisionError"], "ResultPath": "$.error", "Next": "Caught"}]
     invoke = {"Type": "Task", "Resource": INVOKE, "Catch": catch, "OutputPath": "$.Payload.half"}
     invoke["Parameters"] = {"FunctionName": plain["Resource"], "Payload.$": "$"}
-    arn = shop.make(machine(F={**invoke, "Next": "Caught"}, Caught={"Type": "Succeed"}), "invoke")
+    arn = shop.make(machine(F={**invoke, "Next": "Caught"}, Caught={"Type": "Succeed"}))
     assert json.loads(shop.run(arn, {"by": 4})["output"]) == 2.5
     caught = json.loads(shop.run(arn, {"by": 0})["output"])
     assert caught["error"]["Error"] == "ZeroDivisionError"
     assert json.loads(caught["error"]["Cause"])["errorMessage"] == "division by zero"
     missing = {**invoke, "Parameters": {"FunctionName": "none"}, "Catch": [], "End": True}
-    ended = shop.run(shop.make(machine(F=missing), "missing"))
+    ended = shop.run(shop.make(machine(F=missing)))
     assert ended["error"] == "Lambda.ResourceNotFoundException"
 
 
@@ -169,16 +169,16 @@ def test_tasks_act_as_the_role_of_the_machine_when_iam_knows_it(shop: Workshop) 
     iam = shop.api.library.client("iam")
     trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    iam.create_role(RoleName="states", AssumeRolePolicyDocument=document)
+    iam.create_role(RoleName="limited", AssumeRolePolicyDocument=document)
     resource = "arn:aws:states:::aws-sdk:personalize:listRecipes"
-    machine_arn = shop.make(machine(L={"Type": "Task", "Resource": resource}))
+    machine_arn = shop.make(machine(L={"Type": "Task", "Resource": resource}), role="limited")
     denied = shop.run(machine_arn)
     assert denied["error"] == "Personalize.AccessDeniedException"
     policy = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "personalize:*", "Resource": "*"}],
     }
-    iam.put_role_policy(RoleName="states", PolicyName="p", PolicyDocument=json.dumps(policy))
+    iam.put_role_policy(RoleName="limited", PolicyName="p", PolicyDocument=json.dumps(policy))
     assert json.loads(shop.run(machine_arn)["output"])["Recipes"][0]["Name"]
 
 

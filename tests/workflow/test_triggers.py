@@ -136,9 +136,9 @@ def test_a_notification_configuration_calls_functions(shop: Workshop) -> None:
 
 
 def test_a_new_object_starts_a_workflow_with_the_event(shop: Workshop) -> None:
-    arn = shop.make(machine(P={"Type": "Pass", "OutputPath": "$.Records[0].s3.object.key"}))
+    arn = shop.make(machine(P={"Type": "Pass", "OutputPath": "$.Records[0].s3.object.key"}), "key")
     shop.s3.create_bucket(Bucket="data")
-    watch(shop, action={"kind": "workflow", "name": "m"})
+    watch(shop, action={"kind": "workflow", "name": "key"})
     for name in ("movies", "ratings"):
         shop.s3.put_object(Bucket="data", Key=f"in/{name}.csv", Body=b"1")
     shop.tick()

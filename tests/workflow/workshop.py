@@ -1,5 +1,6 @@
 """An engine in this process whose workflows run on a clock that the test moves, with functions of the test."""
 
+import itertools
 import json
 import math
 import time
@@ -36,6 +37,7 @@ class Handlers:
     def __init__(self) -> None:
         self.known: dict[str, Callable[[Any], Any]] = {}
         self.called: list[tuple[str, Any]] = []
+        self.is_down = False
 
     def invoke(self, home: Path, name: str, payload: bytes, *, qualifier: str | None = None) -> Invoked:
         if name not in self.known:
@@ -49,6 +51,8 @@ class Handlers:
             return Invoked(json.dumps(said).encode(), "Unhandled")
 
     def enqueue(self, home: Path, name: str, payload: bytes) -> str:
+        if self.is_down:
+            raise ConnectionError("no host yet")
         if name not in self.known:
             raise FunctionMissing(name)
         self.called.append((name, json.loads(payload)))
@@ -63,6 +67,7 @@ class Workshop:
         library = self.api.library
         self.clock = ManualClock(time.time() - 3600)  # what the engine makes is never older than its intent
         self.functions = Handlers()
+        self._numbers = itertools.count()
         self.context = Context(library.settings, self.clock, library.engine.records, library.client)
         self._finders = finders
         self.workflow = self._begin()
@@ -74,6 +79,14 @@ class Workshop:
         workflow.preparations.resume()
         workflow.runner.start()
         return workflow
+
+    def clear(self) -> None:
+        """Forget functions, schedules, triggers and what they set off."""
+        self.functions.known.clear()
+        self.functions.called.clear()
+        with self.workflow.database.write() as db:
+            for name in ("schedule", "watch", "seen", "outbox", "firing"):
+                db.execute(f"DELETE FROM {name}")
 
     def restart(self) -> None:
         """End the workflows and begin them again, as after a kill."""
@@ -87,11 +100,11 @@ class Workshop:
         self.workflow.watching.scan()
         self.workflow.firings.run_due()
 
-    def make(self, definition: dict[str, Any], name: str = "m") -> str:
-        """Create a state machine and return its ARN."""
-        role = "arn:aws:iam::000000000000:role/states"
-        text = json.dumps(definition)
-        return self.states.create_state_machine(name=name, definition=text, roleArn=role)["stateMachineArn"]
+    def make(self, definition: dict[str, Any], name: str | None = None, role: str = "any") -> str:
+        """Create a state machine, under a name of its own unless told, and return its ARN."""
+        given = {"definition": json.dumps(definition), "roleArn": f"arn:aws:iam::000000000000:role/{role}"}
+        name = name or f"m{next(self._numbers)}"
+        return self.states.create_state_machine(name=name, **given)["stateMachineArn"]
 
     def finish(self, execution: str, stops: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """Let time pass until an execution has ended, or ``stops`` says so, and describe it."""

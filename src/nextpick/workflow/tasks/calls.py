@@ -47,12 +47,15 @@ def call(client_of: ClientOf, service: str, action: str, ask: Ask) -> Any:
         parameters = _into(model.input_shape, ask.parameters) if model.input_shape else {}
     except ValueError as error:
         raise StateFailed("States.Runtime", f"The parameters of {action} cannot be read: {error}") from None
+    parameters = repeats.named(model.name, parameters, ask)
     is_repeated, deadline = ask.is_resumed, time.monotonic() + _PATIENCE_S
     while True:
         try:
             found = repeats.find(client, model.name, parameters, ask) if is_repeated else None
             answer = getattr(client, snake(action))(**parameters) if found is None else found
             break
+        except repeats.Unknown as error:
+            raise StateFailed(f"{prefix}.Unknown", str(error)) from None
         except ClientError as error:
             raise _failure(error, prefix) from None
         except ParamValidationError as error:

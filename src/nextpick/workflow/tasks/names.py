@@ -21,6 +21,8 @@ SERVICES = {
     "sts": ("sts", "Sts"),
     "iam": ("iam", "Iam"),
     "sfn": ("stepfunctions", "Sfn"),
+    "lambda": ("lambda", "Lambda"),
+    "kinesis": ("kinesis", "Kinesis"),
 }
 
 _OPTIMIZED = ("lambda:invoke", "glue:startJobRun", "glue:startJobRun.sync")

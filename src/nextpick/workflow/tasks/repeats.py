@@ -3,9 +3,11 @@
 A process may be killed between the call and the record of its answer. What the call would have made is then looked
 for: by name, and by a creation time that is not before the time at which the call was written down. Without such a
 thing the call is made (again), which is right for what changes nothing, or changes the same thing to the same
-value.
+value. What adds something each time and cannot be found again is not repeated: the task fails with
+``SERVICE.Unknown``, and the author's Retry decides.
 """
 
+import uuid
 from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -14,6 +16,10 @@ from nextpick.workflow.refusal import code_of
 from nextpick.workflow.tasks.integration import Ask
 
 _CLOCK_S = 0.002  # times on the wire have milliseconds
+
+
+class Unknown(Exception):
+    """Whether a call was made cannot be found out, and it must not be made twice."""
 
 
 class Made(NamedTuple):
@@ -62,6 +68,7 @@ _CREATES = {
         "list_batch_segment_jobs", "batchSegmentJobs", "batchSegmentJobArn", "solutionVersionArn", "jobName"
     ),
 }
+_ADDING = ("PutEvents", "PutActionInteractions", "PutRecord", "PutRecords", "Invoke", "InvokeAsync")
 _UPDATES = {
     "UpdateCampaign": ("describe_campaign", "campaign", "campaignArn", "latestCampaignUpdate"),
     "UpdateRecommender": ("describe_recommender", "recommender", "recommenderArn", "latestRecommenderUpdate"),
@@ -69,7 +76,14 @@ _UPDATES = {
 
 
 def find(client: Any, operation: str, parameters: dict[str, Any], ask: Ask) -> dict[str, Any] | None:
-    """Return the answer that a call of an operation has had, None when it has to be made. Raises ClientError."""
+    """Return the answer that a call of an operation has had, None when it has to be made.
+
+    Raises ClientError, and Unknown where neither can be told.
+    """
+    if operation in _ADDING:
+        raise Unknown("The server ended during the call: whether it was made is not known.")
+    if operation == "StartExecution":
+        return _started(client, parameters)
     if client.meta.service_model.service_name == "personalize":
         if operation in _CREATES:
             return _made(client, _CREATES[operation], parameters, ask)
@@ -95,6 +109,24 @@ def _made(client: Any, made: Made, parameters: dict[str, Any], ask: Ask) -> dict
         if not page.get("nextToken"):
             return None
         token = {"nextToken": page["nextToken"]}
+
+
+def named(operation: str, parameters: dict[str, Any], ask: Ask) -> dict[str, Any]:
+    """Return parameters with the name that an execution gets by itself, so that it can be found again."""
+    if operation == "StartExecution" and "name" not in parameters:
+        return {**parameters, "name": str(uuid.uuid5(uuid.NAMESPACE_URL, ask.token))}
+    return parameters
+
+
+def _started(client: Any, parameters: dict[str, Any]) -> dict[str, Any] | None:
+    arn = parameters["stateMachineArn"].replace(":stateMachine:", ":execution:")
+    try:
+        found = client.describe_execution(executionArn=f"{arn}:{parameters['name']}")
+    except ClientError as error:
+        if code_of(error) == "ExecutionDoesNotExist":
+            return None
+        raise
+    return {"executionArn": found["executionArn"], "startDate": found["startDate"]}
 
 
 def _updated(
