@@ -1,5 +1,6 @@
 """kill -9 under a real server: executions go on where they were, and nothing is made twice."""
 
+import copy
 import json
 import os
 import signal
@@ -53,7 +54,7 @@ def test_killed_again_and_again_the_train_machine_makes_everything_once(tmp_path
             "RoleArn": ROLE,
             "RecipeArn": "arn:aws:personalize:::recipe/aws-popularity-count",
         }
-        definition = quick(TRAIN)
+        definition = copy.deepcopy(quick(TRAIN))
         del definition["States"]["CreateSolution"]["Parameters"]["PerformHPO"]
         machine = states.create_state_machine(name="m", definition=json.dumps(definition), roleArn=ROLE)
         arn = states.start_execution(stateMachineArn=machine["stateMachineArn"], input=json.dumps(given))
