@@ -11,7 +11,7 @@ demo: $(VENV)/.run
 	@$(RUN) -m nextpick demo $(ARGS)
 
 test: $(VENV)/.dev
-	@$(RUN) -m pytest -q -n auto $(ARGS)
+	@$(RUN) -m pytest -q -n auto --dist loadfile $(ARGS)
 
 check: $(VENV)/.dev
 	@$(VENV)/bin/ruff format --check .
