@@ -37,6 +37,11 @@ def test_the_operations_are_those_of_botocore():
         "GetHealth",
         "GetAttributionMetrics",
         "GetUsage",
+        "GetEvaluation",
+        "StartEvaluation",
+        "GetDataHealth",
+        "StartDataHealth",
+        "ExplainRecommendations",
     }
 
 
