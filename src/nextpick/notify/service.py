@@ -40,7 +40,7 @@ class Notifications:
         self._thread.join()
 
     def work(self) -> None:
-        """Spread what has come, then make the deliveries that are due, several at a time."""
+        """Spread what has come, then make the deliveries that are due, several subscriptions at a time."""
         records, now = self._context.records, self._context.clock.now()
         with records.read() as tx:
             has_come = not outbox.is_empty(tx)
@@ -49,9 +49,17 @@ class Notifications:
                 subscriptions.spread(tx, now)
         with records.read() as tx:
             found = subscriptions.due(tx, now, _BATCH)
+        by_subscription: dict[str, list[Delivery]] = {}
+        for delivery in found:
+            by_subscription.setdefault(delivery.subscription.name, []).append(delivery)
         if found:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
-                list(pool.map(self._deliver, found))
+                list(pool.map(self._deliver_all, by_subscription.values()))
+
+    def _deliver_all(self, deliveries: list[Delivery]) -> None:
+        """Make the deliveries of one subscription, in the order of what happened."""
+        for delivery in deliveries:
+            self._deliver(delivery)
 
     def _deliver(self, delivery: Delivery) -> None:
         context = self._context
