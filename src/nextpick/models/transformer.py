@@ -1,0 +1,134 @@
+"""A causal transformer over a history of items, whose items are what is known of them.
+
+    e_i = own_i + mean of a_c over the attributes c of i + P t_i          an item: itself, its metadata, its texts
+    x_k = e_{i_k} + sum of s_c over the codes c beside event k            an event: item, gaps of time, type
+    x  <- x + W_o attention(norm x);  x <- x + W_2 gelu(W_1 norm x)       a block, pre-norm
+    p(i | x_1 ... x_k) = softmax over i of (norm x_k . e_i + b_i)         the next item, tied to the input
+
+Attention sees only what came before, and its logits have a bias for each distance and head in place of absolute
+positions, so that a window of a long history means the same wherever it was cut. b_i is a constant, the log
+popularity, which the embeddings correct. An item without interactions has no ``own``; training hides that of others
+at random, so that attributes and texts learn to stand alone.
+
+Sources: SASRec (Kang and McAuley 2018); pre-norm (Xiong et al. 2020); relative bias (Raffel et al. 2020); softmax over
+the whole catalogue for SASRec (Klenitskiy and Vasilev 2023); item features in the embedding (S3-Rec, Zhou et al. 2020).
+
+Shapes: B sequences, L events, d width, H heads, n items, m attributes an item, K columns of codes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+_INIT_STD = 0.02
+
+
+class Shape(NamedTuple):
+    """The sizes of a network. ``length``: the longest history it reads; ``n_own``: items with an embedding of their
+    own; the ``n_`` of attributes and codes count the code 0, which is nothing."""
+
+    width: int
+    blocks: int
+    heads: int
+    length: int
+    dropout: float
+    n_own: int
+    n_attributes: int
+    n_codes: int
+    text_width: int
+
+
+class Content(NamedTuple):
+    """What is known of the items: own [n] int64, row of ``own`` embeddings from 1, 0 none; attributes [n, m] int64,
+    codes from 1, 0 nothing; texts [n, text_width] float32; bias [n] float32."""
+
+    own: np.ndarray
+    attributes: np.ndarray
+    texts: np.ndarray
+    bias: np.ndarray
+
+
+class Block(nn.Module):
+    """One pre-norm block."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        d = shape.width
+        self.heads = shape.heads
+        self.norm_1, self.norm_2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
+        self.dropout = nn.Dropout(shape.dropout)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """x [B, L, d];  bias [H, L, L], -inf for what came later."""
+        B, L, d = x.shape  # noqa: N806
+        qkv = self.qkv(self.norm_1(x)).view(B, L, 3, self.heads, d // self.heads)  # [B, L, 3, H, d/H]
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [B, H, L, d/H]
+        logits = q @ k.transpose(-1, -2) * (d // self.heads) ** -0.5 + bias  # [B, H, L, L]
+        mixed = torch.softmax(logits, -1) @ v  # [B, H, L, d/H]
+        x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(B, L, d)))  # [B, L, d]
+        return x + self.dropout(self.down(F.gelu(self.up(self.norm_2(x)))))  # [B, L, 4d] inside
+
+
+class Network(nn.Module):
+    """The network. ``content`` belongs to the data: it is no parameter."""
+
+    def __init__(self, shape: Shape, content: Content) -> None:
+        super().__init__()
+        d = shape.width
+        self.shape = shape
+        self.own = nn.Embedding(shape.n_own + 1, d, padding_idx=0)
+        self.attributes = nn.EmbeddingBag(shape.n_attributes, d, mode="mean", padding_idx=0)
+        self.texts = nn.Linear(shape.text_width, d, bias=False)
+        self.sides = nn.EmbeddingBag(shape.n_codes, d, mode="sum", padding_idx=0)
+        self.distance = nn.Parameter(torch.zeros(shape.heads, shape.length))
+        self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.blocks))
+        self.norm = nn.LayerNorm(d)
+        self.dropout = nn.Dropout(shape.dropout)
+        for name, array in content._asdict().items():
+            self.register_buffer(f"content_{name}", torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+        self.apply(_initialise)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything is known of items besides themselves."""
+        return self.shape.n_attributes > 1 or self.shape.text_width > 0
+
+    def items(self, rows: Tensor | None = None, hidden: Tensor | None = None) -> Tensor:
+        """Return e of ``rows`` [r], None all: [r, d]. ``hidden`` [n_own + 1] bool: whose ``own`` is left out."""
+        pick = (lambda array: array) if rows is None else (lambda array: array[rows])
+        own_rows = pick(self.content_own)  # [r]
+        if hidden is not None:
+            own_rows = torch.where(hidden[own_rows], 0, own_rows)
+        e = self.own(own_rows)  # [r, d]
+        if self.shape.n_attributes > 1:
+            e = e + self.attributes(pick(self.content_attributes))  # [r, m] -> [r, d]
+        if self.shape.text_width:
+            e = e + self.texts(pick(self.content_texts))  # [r, text_width] -> [r, d]
+        return e
+
+    def forward(self, e: Tensor, codes: Tensor) -> Tensor:
+        """Return norm x of every event, [B, L, d], from its item's e [B, L, d] and its codes [B, L, K]."""
+        L = e.shape[1]  # noqa: N806
+        beside = self.sides(codes.flatten(0, 1)).view(e.shape)  # [B * L, K] -> [B, L, d]
+        x = self.dropout(e + beside)
+        at = torch.arange(L, device=e.device)
+        back = at[:, None] - at[None, :]  # [L, L], how long before the reader
+        bias = self.distance[:, back.clamp(0)].masked_fill(back < 0, -torch.inf)  # [H, L, L]
+        for block in self.blocks:
+            x = block(x, bias)
+        return self.norm(x)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding | nn.EmbeddingBag):
+        nn.init.normal_(module.weight, std=_INIT_STD)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag):
+        with torch.no_grad():
+            module.weight[0] = 0.0
