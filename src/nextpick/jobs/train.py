@@ -17,7 +17,7 @@ from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
 from nextpick.jobs.choose import choose, chosen
 from nextpick.jobs.sources import events_of, find_sources
-from nextpick.jobs.work import JobFailure, Outcome, Work, results
+from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, results
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
@@ -109,11 +109,14 @@ def train(
     artifact.seal(out / "snapshot", {})
     data = prepared(out / "snapshot", config, event_type)
     _check(data, work, info, rules)
+    notes: dict[str, Any] = {}
     if base is None:
-        choice = choose(body, out / "snapshot", data, work.run.share(0.3, 0.5))
-        metrics = measure(choice, data, work.run.share(0.5, 0.65))
+        # what a killed process has learnt is there for the next one
+        run = work.run._replace(scratch=batches_dir(work.settings.home) / work.job.id)
+        choice = choose(body, out / "snapshot", data, run.share(0.3, 0.4))
+        metrics = measure(choice, data, run.share(0.4, 0.65))
         module, params = choice.load()
-        state = module.fit(data, params, work.run.share(0.65, 0.95))
+        state = module.fit(data, params, run.share(0.65, 0.95)._replace(note=notes.__setitem__))
     else:
         choice, metrics = chosen(base.body), base.internal["metrics"]
         state = _updated(work, base, choice, data)
@@ -134,6 +137,7 @@ def train(
         "users": len(data.users.ids),
         "items": len(data.items.ids),
         "metrics": metrics,
+        **notes,
     }
     trained_on = {"parts": found.news.internal["parts"], "positions": positions, "started_at": started}
     return Trained(choice, metrics, trained_on, hours, report)

@@ -15,7 +15,7 @@ from nextpick.models.rows import read_only
 
 DIMENSIONS = 64
 _SPARE, _POWERS = 10, 2
-_SCALE = 127.0
+SCALE = 127.0
 
 
 def points(terms: Terms, rng: np.random.Generator) -> np.ndarray:
@@ -40,7 +40,7 @@ def points(terms: Terms, rng: np.random.Generator) -> np.ndarray:
     length = np.linalg.norm(found, axis=1, keepdims=True)
     # what lies off the found directions counts as far from everything, not as noise made long
     found /= np.where(length > 1e-3, length, np.inf)
-    return np.rint(found * _SCALE).astype(np.int8)
+    return np.rint(found * SCALE).astype(np.int8)
 
 
 @numba.njit(cache=True)

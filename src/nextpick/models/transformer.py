@@ -77,20 +77,27 @@ class Block(nn.Module):
 class Network(nn.Module):
     """The network. ``content`` belongs to the data: it is no parameter."""
 
+    content_own: Tensor
+    content_attributes: Tensor
+    content_texts: Tensor
+    content_bias: Tensor
+
     def __init__(self, shape: Shape, content: Content) -> None:
         super().__init__()
         d = shape.width
         self.shape = shape
         self.own = nn.Embedding(shape.n_own + 1, d, padding_idx=0)
         self.attributes = nn.EmbeddingBag(shape.n_attributes, d, mode="mean", padding_idx=0)
-        self.texts = nn.Linear(shape.text_width, d, bias=False)
+        self.texts = nn.Parameter(torch.randn(shape.text_width, d) * _INIT_STD)
         self.sides = nn.EmbeddingBag(shape.n_codes, d, mode="sum", padding_idx=0)
         self.distance = nn.Parameter(torch.zeros(shape.heads, shape.length))
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.blocks))
         self.norm = nn.LayerNorm(d)
         self.dropout = nn.Dropout(shape.dropout)
         for name, array in content._asdict().items():
-            self.register_buffer(f"content_{name}", torch.from_numpy(np.ascontiguousarray(array)), persistent=False)
+            self.register_buffer(
+                f"content_{name}", torch.from_numpy(np.ascontiguousarray(array)), persistent=False
+            )
         self.apply(_initialise)
 
     @property
@@ -108,7 +115,7 @@ class Network(nn.Module):
         if self.shape.n_attributes > 1:
             e = e + self.attributes(pick(self.content_attributes))  # [r, m] -> [r, d]
         if self.shape.text_width:
-            e = e + self.texts(pick(self.content_texts))  # [r, text_width] -> [r, d]
+            e = e + pick(self.content_texts) @ self.texts  # [r, text_width] -> [r, d]
         return e
 
     def forward(self, e: Tensor, codes: Tensor) -> Tensor:

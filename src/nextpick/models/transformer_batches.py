@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nextpick.models import transformer_input
-from nextpick.models.transformer_input import AFTER, BEFORE, Sides
+from nextpick.models.transformer_input import AFTER, Sides
 
 _SHOWN = np.array((0.25, 0.25, 0.5))  # how often nothing, all but the time until the next event, everything
 
@@ -36,11 +36,10 @@ class Batch(NamedTuple):
 
 
 def coded(offsets: np.ndarray, time: np.ndarray, kind: np.ndarray, sides: Sides) -> np.ndarray:
-    """Return the codes beside every event, int16 [n, K]; all histories at once."""
-    after = np.diff(time, append=time[-1:])
-    out = transformer_input.codes(sides, time, kind, after).astype(np.int16)
-    out[offsets[:-1][offsets[:-1] < len(time)], BEFORE] = 0  # nothing came before a first event
-    return out
+    """Return the codes beside the events of all histories, int16 [n, K]."""
+    before = transformer_input.between(offsets, time)
+    after = np.append(before[1:], np.int64(-1))[: len(before)]  # none after a user's last event
+    return transformer_input.codes(sides, before, after, kind, len(time)).astype(np.int16)
 
 
 def windows(offsets: np.ndarray, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -88,4 +87,6 @@ class Epoch:
         codes[self._shown[group] == 0] = 0
         codes[self._shown[group] == 1, :, AFTER] = 0
         weight = np.where(real, histories.weight[at + 1], 0).astype(np.float32)
-        return Batch(histories.item[at].astype(np.int64), codes, histories.item[at + 1].astype(np.int64), weight)
+        return Batch(
+            histories.item[at].astype(np.int64), codes, histories.item[at + 1].astype(np.int64), weight
+        )

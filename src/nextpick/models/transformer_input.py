@@ -33,28 +33,33 @@ class Sides(NamedTuple):
 
 def sides_of(offsets: np.ndarray, time: np.ndarray, n_types: int) -> Sides:
     """Return the numbering for histories: ``offsets`` [n_users+1], ``time`` [n] int64 seconds."""
-    inner = np.ones(len(time), bool)
-    inner[offsets[:-1][offsets[:-1] < len(time)]] = False
-    gaps = np.diff(time, prepend=0)[inner]
-    if len(gaps) == 0 or gaps.min() == gaps.max():
+    known = between(offsets, time)
+    known = known[known >= 0]
+    if len(known) == 0 or known.min() == known.max():
         return Sides(n_types, -1)
-    return Sides(n_types, int(np.quantile(gaps, _COMMON)))
+    return Sides(n_types, int(np.quantile(known, _COMMON)))
+
+
+def between(offsets: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return the seconds since the event before of the same user, int64 [n], -1 for a user's first."""
+    gap = np.diff(time, prepend=time[:1])
+    gap[offsets[:-1][offsets[:-1] < len(time)]] = -1
+    return gap
 
 
 def codes(
-    sides: Sides, time: np.ndarray | None, kind: np.ndarray | None, after: np.ndarray | None
+    sides: Sides, before: np.ndarray | None, after: np.ndarray | None, kind: np.ndarray | None, n: int
 ) -> np.ndarray:
-    """Return int64 [h, 3] of one history.
+    """Return what is beside ``n`` events as codes, int64 [n, K]; None stands for unknown.
 
-    time [h] int64 seconds, None unknown;  kind [h] types, -1 none, None unknown;  after [h] int64: seconds until the
-    next event, None unknown.
+    before and after [n] int64: seconds since the event before and until the one after, negative where there is none;
+    kind [n]: types, -1 none.
     """
-    n = next(len(known) for known in (time, kind, after) if known is not None)
     out = np.zeros((n, N_COLUMNS), np.int64)
-    if sides.longest >= 0 and time is not None and n > 1:
-        out[1:, BEFORE] = 1 + _bucket(np.diff(time))
-    if sides.longest >= 0 and after is not None:
-        out[:, AFTER] = 1 + _GAPS + _bucket(after // _MINUTE_S)  # whole minutes: answers do not change by the second
+    if before is not None and sides.longest >= 0:
+        out[:, BEFORE] = np.where(before >= 0, 1 + _bucket(before), 0)
+    if after is not None and sides.longest >= 0:  # whole minutes: answers do not change by the second
+        out[:, AFTER] = np.where(after >= 0, 1 + _GAPS + _bucket(after // _MINUTE_S), 0)
     if kind is not None and sides.n_types:
         out[:, TYPE] = np.where(kind >= 0, 1 + 2 * _GAPS + kind, 0)
     return out

@@ -18,7 +18,7 @@ class _Full(torch.autograd.Function):
     """h [T, d], e [n, d], b [n], target [T] int64, weight [T] (sum 1), dtype of the products -> loss []."""
 
     @staticmethod
-    def forward(ctx, h, e, b, target, weight, dtype):  # noqa: ANN001, ANN205
+    def forward(ctx, h, e, b, target, weight, dtype):
         table, bias, loss = e.to(dtype), b.to(dtype), h.new_zeros(())
         d_h, d_e = torch.empty_like(h), torch.zeros_like(e)
         for start in range(0, len(h), _CHUNK):
@@ -35,7 +35,7 @@ class _Full(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx, d_loss):  # noqa: ANN001, ANN205
+    def backward(ctx, d_loss):  # pyright: ignore[reportIncompatibleMethodOverride]
         d_h, d_e = ctx.saved_tensors
         return d_loss * d_h, d_loss * d_e, None, None, None, None
 

@@ -9,7 +9,7 @@ none of the last few was.
 
 import copy
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -114,8 +114,11 @@ class _Training:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.n_steps += 1
-        share = max(1 / self.n_steps, _AVERAGED / self.total)  # the average reaches back over a part of the training
-        torch._foreach_lerp_(list(self.average.values()), [w.detach() for w in self.weights.values()], share)
+        share = max(
+            1 / self.n_steps, _AVERAGED / self.total
+        )  # the average reaches back over a part of the training
+        for name, weight in self.weights.items():
+            self.average[name].lerp_(weight.detach(), share)
 
     def _loss(self, batch: Batch) -> Tensor:
         item, codes, target, weight = (torch.from_numpy(array).to(self.device) for array in batch)
@@ -186,17 +189,17 @@ class _Training:
                 arrays, manifest = artifact.load(path)
             except artifact.Damaged:
                 continue
-            for name, weight in self.weights.items():  # Adam makes its moments at its first step
+            for weight in self.weights.values():  # Adam makes its moments at its first step
                 zero = torch.zeros_like(weight)
                 step = torch.tensor(float(manifest["n_steps"]), device=self.device)
                 self.optimizer.state[weight] = {"step": step, "exp_avg": zero, "exp_avg_sq": zero.clone()}
             for kind, tensors in self._parts().items():
                 for name, tensor in tensors.items():
-                    tensor.copy_(torch.from_numpy(arrays[f"{kind}.{name}"]))
+                    tensor.copy_(torch.tensor(arrays[f"{kind}.{name}"]))
             self.n_steps, self.values = manifest["n_steps"], arrays["values"].tolist()
             return
 
-    def _parts(self) -> dict[str, dict[str, Tensor]]:
+    def _parts(self) -> dict[str, Mapping[str, Tensor]]:
         state = self.optimizer.state
         moments = {
             kind: {name: state[weight][kind] for name, weight in self.weights.items()}
@@ -210,14 +213,16 @@ def _steps(histories: Histories, length: int, plan: Plan, seed: int, skipped: in
     """Yield the batches of the steps after the first ``skipped``, epoch after epoch."""
     number = 0
     while True:
-        batches = transformer_batches.Epoch(histories, length, plan.tokens, np.random.default_rng((seed, number)))
+        batches = transformer_batches.Epoch(
+            histories, length, plan.tokens, np.random.default_rng((seed, number))
+        )
         yield from batches.after(min(skipped, len(batches)))
         skipped -= min(skipped, len(batches))
         number += 1
 
 
 def _bfloat16_pays(device: torch.device) -> bool:
-    """Whether products of bfloat16 are quicker than of float32: on GPUs, and on CPUs that have instructions for them."""
+    """Whether products of bfloat16 are quicker than of float32: on GPUs, and on CPUs with instructions for them."""
     return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
 
 
@@ -227,7 +232,7 @@ def _key(*parts: Any) -> str:
     for part in parts:
         for one in part if isinstance(part, tuple) else (part,):
             is_array = isinstance(one, np.ndarray)
-            digest.update(f"{one.dtype} {one.shape}" .encode() if is_array else repr(one).encode())
+            digest.update(f"{one.dtype} {one.shape}".encode() if is_array else repr(one).encode())
             if is_array:
                 digest.update(np.ascontiguousarray(one).data)
     return digest.hexdigest()

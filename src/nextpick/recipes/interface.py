@@ -32,13 +32,17 @@ class Query(NamedTuple):
     """What is asked: ``user`` is a row of the users or -1, ``items`` the history's rows, oldest first (int32
     [h], read-only, live events included), ``item`` the row of the item that related ones are wanted for, or -1,
     ``outcomes`` of a history of actions what each was (int8 [h]), ``context`` the code of each contextual column of the
-    interactions, -1 where nothing is told, none where nothing is at all."""
+    interactions, -1 where nothing is told, none where nothing is at all; where the recipe reads times: ``times`` int64
+    [h] of the history's events, seconds since 1970, ``types`` int16 [h] of them, and ``now``, when it is asked."""
 
     user: int
     items: np.ndarray
     item: int = -1
     outcomes: np.ndarray | None = None
     context: Sequence[int] = ()
+    times: np.ndarray | None = None
+    types: np.ndarray | None = None
+    now: int | None = None
 
 
 class Reasons(NamedTuple):

@@ -1,0 +1,146 @@
+"""aws-user-personalization-v2: a network where it helps, the instant engine where it does not or cannot be."""
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nextpick.data.dataset import Column, Data, Entities
+from nextpick.data.run import Run
+from nextpick.data.vocabulary import Vocabulary
+from nextpick.models import artifact
+from nextpick.models.rows import read_only
+from nextpick.recipes import aws_user_personalization as engine
+from nextpick.recipes import aws_user_personalization_v2 as v2
+from nextpick.recipes.interface import Query, State
+from nextpick.testing.worlds import interactions_of
+
+torch_is_there = all(importlib.util.find_spec(name) for name in ("torch", "onnx", "onnxruntime"))
+needs_torch = pytest.mark.skipif(not torch_is_there, reason="the extra torch is not installed")
+
+USERS, LENGTH, GENRES, EACH = 240, 14, 4, 10  # items GENRES * EACH, the last of each genre never taken
+
+
+def world(steps: str, seed: int = 0) -> Data:
+    """Return histories within one genre each, whose items hold it.
+
+    steps: "sums": the next item is the sum of the last two, which no count of pairs can tell; "chance": each item is
+    drawn by itself.
+    """
+    rng = np.random.default_rng(seed)
+    item = np.empty((USERS, LENGTH), np.int32)
+    for user in range(USERS):
+        at = rng.integers(0, EACH - 1, LENGTH)
+        if steps == "sums":
+            for k in range(2, LENGTH):
+                at[k] = (at[k - 1] + at[k - 2]) % (EACH - 1)
+        item[user] = user % GENRES * EACH + at
+    time = 1_600_000_000 + np.sort(rng.integers(0, 10**7, (USERS, LENGTH)))
+    n_items = GENRES * EACH
+    codes = np.repeat(np.arange(GENRES), EACH).astype(np.int32)
+    names = tuple(f"genre{g}" for g in range(GENRES))
+    genre = Column("GENRE", np.arange(n_items + 1), codes, names, None)
+    offsets = np.arange(USERS + 1) * LENGTH
+    return Data(
+        interactions_of(offsets, item.ravel(), time.ravel()),
+        Entities(
+            Vocabulary.build([f"i{k:02}" for k in range(n_items)]), (genre,), np.zeros(n_items, np.int64)
+        ),
+        Entities(Vocabulary.build([f"u{k}" for k in range(USERS)]), (), np.zeros(USERS, np.int64)),
+        int(time.max()),
+    )
+
+
+def fitted(data: Data, recipe: Any = v2) -> tuple[State, dict[str, Any]]:
+    """Return a state as it is mapped, and what the training told of the network."""
+    told: dict[str, Any] = {}
+    run = Run(lambda done, stage: None, lambda: False, np.random.default_rng(0), note=told.__setitem__)
+    state = recipe.fit(data, recipe.Params(), run)
+    return {name: read_only(array) for name, array in state.items()}, told.get("network", {})
+
+
+@pytest.fixture(scope="module")
+def sums() -> tuple[State, dict[str, Any]]:
+    return fitted(world("sums"))
+
+
+def likelihood(recipe: Any, state: State, data: Data) -> float:
+    """Return the mean log probability of each user's newest item."""
+    histories = data.interactions.item.reshape(USERS, LENGTH)
+    scores = recipe.score(state, [Query(-1, read_only(row[:-1])) for row in histories])
+    return float(np.log(scores[np.arange(USERS), histories[:, -1]]).mean())
+
+
+@needs_torch
+def test_a_network_is_used_where_it_sees_what_pairs_do_not_tell(sums: tuple[State, dict[str, Any]]) -> None:
+    state, told = sums
+    assert told["used"]
+    assert told["ndcg_at_10"]["blend"] > told["ndcg_at_10"]["engine"]
+    fresh = world("sums", seed=1)
+    assert likelihood(v2, state, fresh) > likelihood(engine, state, fresh) + 0.5
+
+
+@needs_torch
+def test_scores_are_probabilities_and_those_of_some_items_are_those_of_all(sums: tuple[State, dict]) -> None:
+    state, _ = sums
+    asked = [Query(-1, read_only(np.array(items, np.int32))) for items in ([], [3], [3, 5, 8] * 30)]
+    asked.append(asked[-1]._replace(times=np.arange(90), types=np.full(90, -1, np.int16), now=100))
+    scores = v2.score(state, asked)
+    assert scores.dtype == np.float32
+    assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
+    assert np.array_equal(v2.score(state, asked, np.array([7, 0, 7])), scores[:, [7, 0, 7]])
+    assert np.array_equal(scores[0], engine.score(state, asked[:1])[0])
+
+
+@needs_torch
+def test_an_item_nobody_has_taken_is_known_by_its_metadata(sums: tuple[State, dict[str, Any]]) -> None:
+    state, _ = sums
+    never_taken = np.arange(GENRES) * EACH + EACH - 1
+    for genre in range(GENRES):
+        history = read_only(np.array([0, 1, 1, 2, 3], np.int32) + genre * EACH)
+        assert np.argmax(v2.score(state, [Query(-1, history)], never_taken)) == genre
+
+
+@needs_torch
+def test_a_state_with_a_network_survives_the_disk(sums: tuple[State, dict[str, Any]], tmp_path: Any) -> None:
+    state, _ = sums
+    artifact.save(tmp_path / "model", state, {})
+    loaded, _ = artifact.load(tmp_path / "model")
+    asked = [Query(-1, read_only(np.array([3, 5, 8], np.int32)))]
+    assert np.array_equal(v2.score(loaded, asked), v2.score(state, asked))
+
+
+@needs_torch
+def test_a_network_that_does_not_help_is_left_out() -> None:
+    data = world("chance")
+    state, told = fitted(data)
+    alone, _ = fitted(data, engine)
+    assert not told["used"]
+    assert {name: array.tobytes() for name, array in state.items()} == {
+        name: array.tobytes() for name, array in alone.items()
+    }
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnxruntime"])
+def test_without_the_extra_it_is_the_instant_engine_and_says_so(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == missing else found(name))
+    data = world("sums")
+    state, told = fitted(data)
+    assert not told["used"]
+    assert missing in told["why"]
+    assert "nextpick[torch]" in told["why"]
+    alone, _ = fitted(data, engine)
+    assert all(np.array_equal(state[name], alone[name]) for name in (*state, *alone))
+
+
+def test_with_few_users_nothing_is_trained_that_could_not_be_judged() -> None:
+    data = world("sums")
+    few = data.interactions.offsets[:61]
+    interactions = interactions_of(few, data.interactions.item[: few[-1]], data.interactions.time[: few[-1]])
+    _, told = fitted(data._replace(interactions=interactions))
+    assert not told["used"]
+    assert "42 users" in told["why"]
