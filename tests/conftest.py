@@ -8,6 +8,10 @@ import pytest
 
 from worlds import Api, open_api
 
+# as jobs have it, before anything reads it: threads that spin make a busy machine ten times slower
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:

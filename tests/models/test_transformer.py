@@ -33,6 +33,7 @@ def content(rng: np.random.Generator) -> Content:
         rng.integers(0, 4, (N_ITEMS, 2)),
         rng.standard_normal((N_ITEMS, 5)).astype(np.float32),
         rng.standard_normal(N_ITEMS).astype(np.float32),
+        (0.1 * rng.standard_normal((N_ITEMS, 16))).astype(np.float32),
     )
 
 
@@ -51,7 +52,7 @@ def queries(rng: np.random.Generator) -> Queries:
     length = rng.integers(1, LENGTH + 1, 12)
     item = np.where(np.arange(LENGTH) < length[:, None], rng.integers(0, N_ITEMS, (12, LENGTH)), 0)
     last = item[np.arange(12), length - 1]
-    return Queries(item, length, np.zeros((12, LENGTH, 3), np.int64), (last + 1) % N_ITEMS)
+    return Queries(item, length, np.zeros((12, LENGTH, 3), np.int64), (last + 1) % N_ITEMS, repeats=True)
 
 
 def run(

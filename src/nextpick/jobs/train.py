@@ -4,6 +4,7 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 """
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
 
 _MOST_ACTIONS = 1000
+
+log = logging.getLogger(__name__)
 
 
 class Trained(NamedTuple):
@@ -121,6 +124,8 @@ def train(
         choice, metrics = chosen(base.body), base.internal["metrics"]
         state = _updated(work, base, choice, data)
     work.run.progress(0.95, "writing the version")
+    for name, told in notes.items():
+        log.info("%s: %s: %s", work.resource.arn, name, told)
     artifact.save(out / "model", state, {"recipe": choice.info.name})
     described = {
         "format": FORMAT,

@@ -3,8 +3,8 @@
     p(i) ~ p_1(i)^a * exp(b z_2(i))          p_1 probabilities, z_2 logits
 
 (a, b) is a conditional logit (McFadden 1974) over each query's best candidates of both models, for each length of
-history, drawn towards that of all lengths. b is 0 unless two-fold validation says that the blend ranks better than
-the first model alone by more than a standard error, so that a second model which does not help does not hurt.
+history, drawn towards that of all lengths. b is 0 unless two-fold validation is sure that the blend ranks better than
+the first model alone, so that a second model which does not help does not hurt.
 """
 
 from bisect import bisect_right
@@ -12,18 +12,47 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nextpick.data.dataset import Interactions
 from nextpick.models.topk import top_k
 
 _LEAST_LENGTHS = (1, 4, 10, 25)  # of the history in each bucket
 N_BUCKETS = len(_LEAST_LENGTHS)
+_MOST_HELD, _HELD_SHARE, _LEAST_LENGTH = 5000, 0.05, 3  # users, share of the interactions, events of a user
+_REPEATS = 0.05  # share of events with an item taken before, below which that is no candidate
 _CANDIDATES = 200  # of each model
 _LEAST_QUERIES = 50
 _RIDGE = 1.0  # queries' worth of belief in (1, 0)
 _TOWARDS_ALL = 50.0  # queries' worth of belief, for one length, in the weights of all
 _STEPS = 30
 _CUT = 10
+_SURE = 1.645  # standard errors: one in twenty useless models would pass
 _TINY = np.float32(1e-20)
 ALONE = np.array([1.0, 0.0])
+
+
+class Held(NamedTuple):
+    """Users in random order, int64 [q], whose newest event, row ``at`` int64 [q] of the interactions, is held out;
+    ``repeats``: whether users take again what they have taken."""
+
+    users: np.ndarray
+    at: np.ndarray
+    repeats: bool
+
+    def rest(self, interactions: Interactions) -> Interactions:
+        """Return the interactions that are not held out."""
+        kept = np.ones(len(interactions.item), bool)
+        kept[self.at] = False
+        return interactions.only(kept)
+
+
+def hold_out(interactions: Interactions, rng: np.random.Generator) -> Held:
+    """Hold out the newest event of users with three events or more: of 5,000 at most, a twentieth of all events."""
+    able = np.flatnonzero(np.diff(interactions.offsets) >= _LEAST_LENGTH)
+    n = min(len(able), _MOST_HELD, int(len(interactions.item) * _HELD_SHARE))
+    users = rng.choice(able, n, replace=False)
+    item, first, at = interactions.item, interactions.offsets[users], interactions.offsets[users + 1] - 1
+    again = [item[end] in item[start:end] for start, end in zip(first, at, strict=True)]
+    return Held(users, np.asarray(at), bool(np.mean(again) >= _REPEATS) if again else True)
 
 
 class Case(NamedTuple):
@@ -90,7 +119,7 @@ def choose(cases: list[Case]) -> Weights:
     crossed = zip(halves, reversed(learnt), strict=True)
     blended = np.array([_gain(one, weights[one.bucket]) for half, weights in crossed for one in half])
     better = blended - alone
-    helps = better.mean() > better.std() / np.sqrt(len(better))
+    helps = better.mean() > _SURE * better.std() / np.sqrt(len(better))
     weights = _learn(cases) if helps else np.tile(ALONE, (N_BUCKETS, 1))
     return Weights(weights.astype(np.float32), float(alone.mean()), float(blended.mean()))
 

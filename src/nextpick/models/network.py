@@ -18,8 +18,10 @@ from nextpick.models import (
     transformer_batches,
     transformer_export,
     transformer_input,
+    transformer_start,
     transformer_train,
 )
+from nextpick.models.blending import Held
 from nextpick.models.rows import weights_of
 from nextpick.models.transformer import Content, Shape
 from nextpick.models.transformer_batches import Histories
@@ -32,9 +34,9 @@ _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; 
 _MOST_ATTRIBUTES = 16  # of an item
 _FULL_SOFTMAX = 30_000  # items; of more, a step sees a sample
 _DRAWS = 2048
-_EPOCHS, _LEAST_STEPS = 25, 150
+_EPOCHS, _LEAST_STEPS = 16, 150
 _MOST_OPERATIONS = 6e13  # of a training: about ten minutes of two cores
-_TOKENS = (256, 4096)  # of a step
+_TOKENS = (256, 2048)  # of a step
 _STEPS_AN_EPOCH = 40
 _MOST_ROUNDS = 15
 _MOST_QUERIES = 1000  # that a round is measured on
@@ -47,15 +49,14 @@ class Trained(NamedTuple):
     told: dict[str, float]
 
 
-def train(data: Data, rest: Interactions, users: np.ndarray, at: np.ndarray, run: Run) -> Trained:
-    """Train on ``rest``: the data's interactions without the rows ``at`` int64 [q], the newest of each of ``users``
-    int64 [q], which say when to stop."""
+def train(data: Data, rest: Interactions, held: Held, run: Run) -> Trained:
+    """Train on ``rest``, the data's interactions without the ``held`` ones, which say when to stop."""
     content, shape = _content(data, rest)
     sides = transformer_input.sides_of(rest.offsets, np.asarray(rest.time), len(rest.event_types))
     shape = shape._replace(n_codes=sides.n_codes)
     codes = transformer_batches.coded(rest.offsets, np.asarray(rest.time), np.asarray(rest.event_type), sides)
     histories = Histories(np.asarray(rest.offsets), np.asarray(rest.item), codes, weights_of(rest))
-    queries = _queries(data.interactions, rest, users, at, sides)
+    queries = _queries(data.interactions, rest, held, sides)
     plan = _plan(histories, shape, len(content.bias))
     network, values = transformer_train.train(shape, content, histories, queries, plan, run)
     arrays = transformer_export.tables(network)
@@ -77,7 +78,8 @@ def _content(data: Data, rest: Interactions) -> tuple[Content, Shape]:
         texts = lsa.points(data.terms, np.random.default_rng(0)).astype(np.float32) / lsa.SCALE
     bias = np.log((count + 1.0) / (count.sum() + len(count))).astype(np.float32)
     shape = Shape(_WIDTH, _BLOCKS, _HEADS, LENGTH, _DROPOUT, len(frequent), held.n + 1, 1, texts.shape[1])
-    return Content(own, _padded(held), texts, bias), shape
+    start = transformer_start.factors(rest, len(count), _WIDTH)[frequent]
+    return Content(own, _padded(held), texts, bias, start), shape
 
 
 def _padded(held: attributes.Attributes) -> np.ndarray:
@@ -91,11 +93,9 @@ def _padded(held: attributes.Attributes) -> np.ndarray:
     return np.where(real, codes[at].astype(np.int64) + 1, 0)
 
 
-def _queries(
-    interactions: Interactions, rest: Interactions, users: np.ndarray, at: np.ndarray, sides: Sides
-) -> Queries:
+def _queries(interactions: Interactions, rest: Interactions, held: Held, sides: Sides) -> Queries:
     """Return the held-out queries, without a request clock, which not every caller has."""
-    users, at = users[:_MOST_QUERIES], at[:_MOST_QUERIES]
+    users, at = held.users[:_MOST_QUERIES], held.at[:_MOST_QUERIES]
     ends = np.asarray(rest.offsets)[users + 1]
     length = np.minimum(ends - np.asarray(rest.offsets)[users], LENGTH)
     step = np.arange(max(int(length.max(initial=1)), 1))
@@ -107,7 +107,8 @@ def _queries(
         for gaps, kinds in zip(before, np.asarray(rest.event_type)[rows], strict=True)
     ]
     item = np.where(real, np.asarray(rest.item)[rows], 0).astype(np.int64)
-    return Queries(item, length, np.stack(codes), np.asarray(interactions.item)[at].astype(np.int64))
+    target = np.asarray(interactions.item)[at].astype(np.int64)
+    return Queries(item, length, np.stack(codes), target, held.repeats)
 
 
 def _plan(histories: Histories, shape: Shape, n_items: int) -> Plan:

@@ -43,12 +43,14 @@ class Shape(NamedTuple):
 
 class Content(NamedTuple):
     """What is known of the items: own [n] int64, row of ``own`` embeddings from 1, 0 none; attributes [n, m] int64,
-    codes from 1, 0 nothing; texts [n, text_width] float32; bias [n] float32."""
+    codes from 1, 0 nothing; texts [n, text_width] float32; bias [n] float32; start [n_own, width] float32, where own
+    embeddings begin."""
 
     own: np.ndarray
     attributes: np.ndarray
     texts: np.ndarray
     bias: np.ndarray
+    start: np.ndarray
 
 
 class Block(nn.Module):
@@ -94,11 +96,12 @@ class Network(nn.Module):
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.blocks))
         self.norm = nn.LayerNorm(d)
         self.dropout = nn.Dropout(shape.dropout)
-        for name, array in content._asdict().items():
-            self.register_buffer(
-                f"content_{name}", torch.from_numpy(np.ascontiguousarray(array)), persistent=False
-            )
+        for name in ("own", "attributes", "texts", "bias"):
+            array = np.ascontiguousarray(getattr(content, name))
+            self.register_buffer(f"content_{name}", torch.from_numpy(array), persistent=False)
         self.apply(_initialise)
+        with torch.no_grad():
+            self.own.weight[1:] = torch.from_numpy(content.start)
 
     @property
     def has_content(self) -> bool:

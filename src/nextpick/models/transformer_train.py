@@ -44,12 +44,14 @@ class Plan(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """Held-out queries: item [q, L] int64, padded at the end with 0; length [q]; codes [q, L, K]; target [q]."""
+    """Held-out queries: item [q, L] int64, padded at the end with 0; length [q]; codes [q, L, K]; target [q];
+    ``repeats``: whether what is in a history may be taken again."""
 
     item: np.ndarray
     length: np.ndarray
     codes: np.ndarray
     target: np.ndarray
+    repeats: bool
 
 
 def train(
@@ -96,6 +98,9 @@ class _Training:
         others = [weight for weight in self.weights.values() if weight.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": _DECAY}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=_RATE, betas=_BETAS, fused=True)
+        for weight in self.weights.values():  # Adam would make them at its first step, of what has a gradient
+            moments = {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
+            self.optimizer.state[weight] = {"step": torch.zeros((), device=self.device), **moments}
         self.n_steps, self.total = 0, plan.rounds * plan.steps
         counts = torch.from_numpy(count).to(self.device).double()
         # items nobody took have no place in the softmax: it would only teach their metadata to repel
@@ -147,18 +152,19 @@ class _Training:
 
     @torch.no_grad()
     def judge(self, queries: Queries) -> None:
-        """Measure the average: the mean of 1 / log2(1 + rank) of the targets, what a user has left out."""
+        """Measure the average: the mean of 1 / log2(1 + rank) of the targets."""
         table = self.averaged.items()  # [n, d]
         gain = 0.0
         for start in range(0, len(queries.length), _QUERIES_AT_ONCE):
-            part = (array[start : start + _QUERIES_AT_ONCE] for array in queries)
+            part = (array[start : start + _QUERIES_AT_ONCE] for array in queries[:4])
             item, length, codes, target = (torch.from_numpy(array).to(self.device) for array in part)
             at = torch.arange(len(length), device=self.device)
             h = self.averaged(table[item], codes)[at, length - 1]  # [q, d]
             scores = h @ table.T + self.bias  # [q, n]
             own = scores[at, target]
-            padded = torch.arange(item.shape[1], device=self.device) >= length[:, None]
-            scores.scatter_(1, torch.where(padded, item[:, :1], item), -torch.inf)
+            if not queries.repeats:
+                padded = torch.arange(item.shape[1], device=self.device) >= length[:, None]
+                scores.scatter_(1, torch.where(padded, item[:, :1], item), -torch.inf)
             gain += float((1 / torch.log2(2.0 + (scores > own[:, None]).sum(1))).sum())
         self.values.append(gain / max(len(queries.length), 1))
         if self.values[-1] >= max(self.values):
@@ -189,13 +195,9 @@ class _Training:
                 arrays, manifest = artifact.load(path)
             except artifact.Damaged:
                 continue
-            for weight in self.weights.values():  # Adam makes its moments at its first step
-                zero = torch.zeros_like(weight)
-                step = torch.tensor(float(manifest["n_steps"]), device=self.device)
-                self.optimizer.state[weight] = {"step": step, "exp_avg": zero, "exp_avg_sq": zero.clone()}
             for kind, tensors in self._parts().items():
                 for name, tensor in tensors.items():
-                    tensor.copy_(torch.tensor(arrays[f"{kind}.{name}"]))
+                    tensor.copy_(torch.tensor(arrays[f"{kind}.{name}"]).view_as(tensor))
             self.n_steps, self.values = manifest["n_steps"], arrays["values"].tolist()
             return
 
@@ -203,7 +205,7 @@ class _Training:
         state = self.optimizer.state
         moments = {
             kind: {name: state[weight][kind] for name, weight in self.weights.items()}
-            for kind in ("exp_avg", "exp_avg_sq")
+            for kind in ("step", "exp_avg", "exp_avg_sq")
         }
         plain = {name: weight.detach() for name, weight in self.weights.items()}
         return {"weight": plain, "average": self.average, "best": self.best, **moments}

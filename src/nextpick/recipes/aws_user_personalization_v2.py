@@ -17,7 +17,6 @@ Sources:  models/transformer.py, models/blending.py; developer guide, "User-Pers
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -53,8 +52,9 @@ def fit(data: Data, params: Params, run: Run) -> State:
     Tells ``run.note`` of ``network``: whether there is one, and why; what was measured.
     """
     engine_params = engine.Params(recency_mask=params.apply_recency_bias)
+    own = run._replace(rng=run.rng.spawn(1)[0])  # so that the engine's draws are those it has alone
     state = engine.fit(data, engine_params, run.share(0.0, 0.1))
-    held = _held_out(data.interactions, run.rng)
+    held = blending.hold_out(data.interactions, own.rng)
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         why = f"{', '.join(missing)} cannot be imported; pip install 'nextpick[torch]' and train again"
@@ -66,11 +66,10 @@ def fit(data: Data, params: Params, run: Run) -> State:
         return state
     from nextpick.models import network
 
-    rest = _without(data.interactions, held.at)
-    peeled = engine.fit(
-        data._replace(interactions=rest._replace(contexts=())), engine_params, run.share(0.1, 0.2)
-    )
-    trained = network.train(data, rest, held.users, held.at, run.share(0.2, 0.9))
+    rest = held.rest(data.interactions)
+    trained = network.train(data, rest, held, own.share(0.1, 0.8))
+    unseen = data._replace(interactions=rest._replace(contexts=()))
+    peeled = engine.fit(unseen, engine_params, own.share(0.8, 0.9))
     run.checkpoint(0.9, "choosing how much the network counts")
     chosen = _choose(peeled, trained.arrays, data.interactions, rest, held, run.share(0.9, 1.0))
     used = bool((chosen.weights[:, 1] > 0).any())
@@ -111,32 +110,12 @@ def _network_of(state: State) -> dict[str, np.ndarray]:
     return {name: state[_NETWORK + name] for name in ("items", "bias", "codes", "graph", "reads", "weights")}
 
 
-class _Held(NamedTuple):
-    """Users whose newest event, row ``at`` of the interactions, is held out: int64 [q] each, in random order."""
-
-    users: np.ndarray
-    at: np.ndarray
-
-
-def _held_out(interactions: Interactions, rng: np.random.Generator) -> _Held:
-    able = np.flatnonzero(np.diff(interactions.offsets) >= _LEAST_LENGTH)
-    n = min(len(able), _MOST_HELD, int(len(interactions.item) * _HELD_SHARE))
-    users = rng.choice(able, n, replace=False)
-    return _Held(users, np.asarray(interactions.offsets)[users + 1] - 1)
-
-
-def _without(interactions: Interactions, at: np.ndarray) -> Interactions:
-    kept = np.ones(len(interactions.item), bool)
-    kept[at] = False
-    return interactions.only(kept)
-
-
 def _choose(
     peeled: State,
     arrays: State,
     interactions: Interactions,
     rest: Interactions,
-    held: _Held,
+    held: blending.Held,
     run: Run,
 ) -> blending.Weights:
     """Return how much the network counts beside ``peeled``, the engine's state without the held-out events."""
@@ -144,14 +123,12 @@ def _choose(
     item, time, kind = (read_only(column) for column in (rest.item, rest.time, rest.event_type))
     histories = [slice(*rest.offsets[user : user + 2]) for user in held.users]
     targets = np.asarray(interactions.item)[held.at].tolist()
-    repeated = [target in item[own] for target, own in zip(targets, histories, strict=True)]
-    leaves_out = np.mean(repeated) < _REPEATS
     cases = []
     for number, (user, own, target) in enumerate(zip(held.users.tolist(), histories, targets, strict=True)):
         if number % 256 == 0:
             run.checkpoint(number / len(targets), "choosing how much the network counts")
         p = engine.score(peeled, [Query(user, item[own])])[0]
         z = transformer_serve.logits(arrays, item[own], time[own], kind[own])
-        left_out = item[own] if leaves_out else item[:0]
+        left_out = item[:0] if held.repeats else item[own]
         cases.append(blending.case(p, z, target, own.stop - own.start, left_out))
     return blending.choose([one for one in cases if one is not None])
