@@ -23,7 +23,7 @@ from nextpick.models.transformer_train import Plan, Queries  # noqa: E402
 
 N_ITEMS, LENGTH = 30, 8
 SIDES = Sides(n_types=2, longest=10_000)
-SHAPE = Shape(16, 2, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5)
+SHAPE = Shape(16, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5)
 PLAN = Plan(rounds=3, steps=4, tokens=64, draws=0)
 
 
@@ -166,7 +166,7 @@ def test_onnx_and_torch_agree(length: int) -> None:
     time = np.cumsum(rng.integers(0, 4000, length))
     now = int(time[-1]) + 300
     gaps = np.diff(time, append=now)
-    codes = transformer_input.codes(SIDES, np.concatenate(([-1], gaps[:-1])), gaps, kind, length)[-LENGTH:]
+    codes = transformer_input.codes(np.concatenate(([-1], gaps[:-1])), gaps, kind, *SIDES)[-LENGTH:]
     with torch.no_grad():
         e = network.items()
         h = network(e[torch.from_numpy(items[-LENGTH:])][None], torch.from_numpy(codes)[None])[0, -1]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nextpick.data.dataset import Column, Data, Entities
+from nextpick.data.dataset import Column, Data, Entities, Terms
 from nextpick.data.run import Run
 from nextpick.data.vocabulary import Vocabulary
 from nextpick.models import artifact
@@ -50,6 +50,16 @@ def world(steps: str, seed: int = 0) -> Data:
         Entities(Vocabulary.build([f"u{k}" for k in range(USERS)]), (), np.zeros(USERS, np.int64)),
         int(time.max()),
     )
+
+
+def told_by_texts(data: Data) -> Data:
+    """Return data whose items have their genre in a text, beside a word that says nothing, instead of a column."""
+    (genre,) = data.items.columns
+    assert genre.codes is not None
+    n_items = len(genre.codes)
+    words = np.stack((genre.codes, GENRES + np.arange(n_items) % 7), axis=1).astype(np.int32)
+    terms = Terms(np.arange(n_items + 1) * 2, words.ravel(), np.ones(2 * n_items, np.float32), GENRES + 7)
+    return data._replace(items=data.items._replace(columns=()), terms=terms)
 
 
 def fitted(data: Data, recipe: Any = v2) -> tuple[State, dict[str, Any]]:
@@ -96,8 +106,11 @@ def test_scores_are_probabilities_and_those_of_some_items_are_those_of_all(
 
 
 @needs_torch
-def test_an_item_nobody_has_taken_is_known_by_its_metadata(cycles: tuple[State, dict[str, Any]]) -> None:
-    state, _ = cycles
+@pytest.mark.parametrize("known_by", ["categories", "texts"])
+def test_an_item_nobody_has_taken_is_known_by_what_is_told_of_it(
+    cycles: tuple[State, dict[str, Any]], known_by: str
+) -> None:
+    state, _ = cycles if known_by == "categories" else fitted(told_by_texts(world("cycles")))
     never_taken = np.arange(GENRES) * EACH + EACH - 1
     for genre in range(GENRES):
         history = read_only(np.array([0, 1, 2, 0, 1], np.int32) + genre * EACH)

@@ -105,7 +105,7 @@ def train(
         rules=rules,
         excluded_columns=excluded,
         about_actions=about_actions,
-        with_terms=info is not None and info.reads_texts,
+        with_terms=info is not None and (info.reads_texts or info.uses_texts),
         with_contexts=info is None or info.reads_context,
         with_impressions=not about_actions and (info is None or info.explores),
     )

@@ -28,7 +28,7 @@ from nextpick.models.transformer_batches import Histories
 from nextpick.models.transformer_input import Sides
 from nextpick.models.transformer_train import Plan, Queries
 
-_WIDTH, _BLOCKS, _HEADS, _DROPOUT = 64, 2, 2, 0.1
+_WIDTH, _BLOCKS, _DROPOUT = 64, 2, 0.1
 LENGTH = 50  # of the history it reads
 _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata
 _MOST_ATTRIBUTES = 16  # of an item
@@ -77,7 +77,7 @@ def _content(data: Data, rest: Interactions) -> tuple[Content, Shape]:
     if data.terms is not None and len(data.terms.codes):
         texts = lsa.points(data.terms, np.random.default_rng(0)).astype(np.float32) / lsa.SCALE
     bias = np.log((count + 1.0) / (count.sum() + len(count))).astype(np.float32)
-    shape = Shape(_WIDTH, _BLOCKS, _HEADS, LENGTH, _DROPOUT, len(frequent), held.n + 1, 1, texts.shape[1])
+    shape = Shape(_WIDTH, _BLOCKS, LENGTH, _DROPOUT, len(frequent), held.n + 1, 1, texts.shape[1])
     start = transformer_start.factors(rest, len(count), _WIDTH)[frequent]
     return Content(own, _padded(held), texts, bias, start), shape
 
@@ -102,9 +102,11 @@ def _queries(interactions: Interactions, rest: Interactions, held: Held, sides: 
     real = step < length[:, None]  # [q, L]
     rows = np.where(real, (ends - length)[:, None] + step, 0)
     before = transformer_input.between(rest.offsets, np.asarray(rest.time))[rows]
+    kind = np.asarray(rest.event_type)[rows]
+    unknown = np.full(len(step), -1)
     codes = [
-        transformer_input.codes(sides, gaps, None, kinds, len(step))
-        for gaps, kinds in zip(before, np.asarray(rest.event_type)[rows], strict=True)
+        transformer_input.codes(gaps, unknown, types, *sides)
+        for gaps, types in zip(before, kind, strict=True)
     ]
     item = np.where(real, np.asarray(rest.item)[rows], 0).astype(np.int64)
     target = np.asarray(interactions.item)[at].astype(np.int64)
@@ -117,7 +119,7 @@ def _plan(histories: Histories, shape: Shape, n_items: int) -> Plan:
     draws = _DRAWS if n_items > _FULL_SOFTMAX else 0
     tokens = int(np.clip(targets // _STEPS_AN_EPOCH, *_TOKENS))
     width = shape.width
-    a_token = 6 * width * (12 * width * shape.blocks + (draws or n_items) + 2 * shape.length * shape.blocks)
+    a_token = 6 * width * (8 * width * shape.blocks + (draws or n_items) + 2 * shape.length * shape.blocks)
     most = _MOST_OPERATIONS / (a_token * tokens)
     steps = max(min(max(_EPOCHS * targets / tokens, _LEAST_STEPS), most), 1)
     rounds = int(np.clip(steps // _STEPS_AN_EPOCH, 3, _MOST_ROUNDS))

@@ -39,7 +39,7 @@ def coded(offsets: np.ndarray, time: np.ndarray, kind: np.ndarray, sides: Sides)
     """Return the codes beside the events of all histories, int16 [n, K]."""
     before = transformer_input.between(offsets, time)
     after = np.append(before[1:], np.int64(-1))[: len(before)]  # none after a user's last event
-    return transformer_input.codes(sides, before, after, kind, len(time)).astype(np.int16)
+    return transformer_input.codes(before, after, kind, *sides).astype(np.int16)
 
 
 def windows(offsets: np.ndarray, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nextpick.models.transformer import Block, Network
 
-_OPSET, _IR = 20, 9  # opset 20 is the first with Gelu
+_OPSET, _IR = 17, 8  # opset 17 is the first with LayerNormalization
 _EPSILON = 1e-5  # torch's of LayerNorm
 
 
@@ -35,28 +35,22 @@ def tables(network: Network) -> dict[str, np.ndarray]:
 
 def _model(network: Network) -> bytes:
     graph = _Graph()
-    d, heads, length = network.shape.width, network.shape.heads, network.shape.length
+    d, length = network.shape.width, network.shape.length
     back = np.arange(length)[:, None] - np.arange(length)  # [length, length]
-    bias = np.where(back < 0, -np.inf, _array(network.distance)[:, back.clip(0)]).astype(
-        np.float32
-    )  # [H, ., .]
-    graph.constant("distance", bias)
-    graph.constant("one", np.array([1], np.int64))
+    distance = np.where(back < 0, -np.inf, _array(network.distance)[back.clip(0)]).astype(np.float32)
+    graph.constant("distance", distance)
     size = graph.add("Shape", "x", end=1)  # [1] = L
-    x, before = "x", graph.add("Sub", size, "one")  # L - 1
-    both = graph.constant("rows_and_columns", np.array([1, 2], np.int64))
+    newest = graph.add("Sub", size, graph.constant("one", np.array([1], np.int64)))  # [1] = L - 1
+    square = graph.add("Concat", size, size, axis=0)  # [2] = (L, L)
+    mask = graph.add("Slice", "distance", graph.constant("corner", np.zeros(2, np.int64)), square)  # [L, L]
+    x = "x"
     for number, block in enumerate(network.blocks):
         assert isinstance(block, Block)
         is_last = number == network.shape.blocks - 1
-        first = before if is_last else graph.constant("zero", np.array([0], np.int64))
-        starts = graph.add("Concat", first, graph.constant("zero", np.array([0], np.int64)), axis=0)
-        ends = graph.add("Concat", size, size, axis=0)
-        mask = graph.add("Slice", "distance", starts, ends, both)  # [H, L, L], of the last block [H, 1, L]
-        x = _block(graph, block, f"block{number}.", x, mask, before if is_last else None, d, heads)
+        x = _block(graph, block, f"block{number}.", x, mask, newest if is_last else None)
     x = _norm(graph, "norm.", network.norm, x)  # [1, d]
-    graph.nodes.append(
-        helper.make_node("Reshape", [x, graph.constant("flat", np.array([-1], np.int64))], ["h"])
-    )
+    flat = graph.constant("flat", np.array([-1], np.int64))
+    graph.nodes.append(helper.make_node("Reshape", [x, flat], ["h"]))  # [d]
     made = helper.make_graph(
         graph.nodes,
         "transformer",
@@ -69,47 +63,28 @@ def _model(network: Network) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _block(
-    graph: "_Graph", block: Block, name: str, x: str, mask: str, newest: str | None, d: int, heads: int
-) -> str:
+def _block(graph: "_Graph", block: Block, name: str, x: str, mask: str, newest: str | None) -> str:
     """Add a block; one that is asked for the ``newest`` event alone gives [1, d], else [L, d]."""
-    width = d // heads
-    weight, bias = _array(block.qkv.weight), _array(block.qkv.bias)
-    scale = np.float32(width**-0.5)
-    normed = _norm(graph, name + "norm_1.", block.norm_1, x)
-    asking = normed
+    normed = asking = _norm(graph, name + "norm_1.", block.norm_1, x)
     if newest is not None:
-        asking, x = (graph.add("Gather", each, newest, axis=0) for each in (normed, x))  # [1, d]
-    q = _linear(graph, name + "q.", asking, weight[:d] * scale, bias[:d] * scale)
-    k = _linear(graph, name + "k.", normed, weight[d : 2 * d], bias[d : 2 * d])
-    v = _linear(graph, name + "v.", normed, weight[2 * d :], bias[2 * d :])
-    by_head = graph.constant("by_head", np.array([0, heads, width], np.int64))
-    q, k, v = (graph.add("Reshape", each, by_head) for each in (q, k, v))  # [L, H, d/H]
-    q, v = (graph.add("Transpose", each, perm=[1, 0, 2]) for each in (q, v))  # [H, L, d/H]
-    k = graph.add("Transpose", k, perm=[1, 2, 0])  # [H, d/H, L]
-    logits = graph.add("Add", graph.add("MatMul", q, k), mask)  # [H, L, L]
-    mixed = graph.add("MatMul", graph.add("Softmax", logits, axis=-1), v)  # [H, L, d/H]
-    mixed = graph.add("Transpose", mixed, perm=[1, 0, 2])  # [L, H, d/H]
-    mixed = graph.add("Reshape", mixed, graph.constant("joined", np.array([0, d], np.int64)))  # [L, d]
-    x = graph.add(
-        "Add", x, _linear(graph, name + "out.", mixed, _array(block.out.weight), _array(block.out.bias))
-    )
-    up = _linear(
-        graph,
-        name + "up.",
-        _norm(graph, name + "norm_2.", block.norm_2, x),
-        _array(block.up.weight),
-        _array(block.up.bias),
-    )
-    down = _linear(
-        graph, name + "down.", graph.add("Gelu", up), _array(block.down.weight), _array(block.down.bias)
-    )
-    return graph.add("Add", x, down)
+        asking, x, mask = (graph.add("Gather", each, newest, axis=0) for each in (normed, x, mask))  # [1, .]
+    query, key, value = block.qkv.weight.chunk(3)  # each [d, d]
+    of_query, of_key, of_value = block.qkv.bias.chunk(3)  # each [d]
+    scale = len(query) ** -0.5
+    q = _linear(graph, name + "q.", asking, query * scale, of_query * scale)  # [L, d]
+    k = _linear(graph, name + "k.", normed, key, of_key)  # [L, d]
+    v = _linear(graph, name + "v.", normed, value, of_value)  # [L, d]
+    share = graph.add("Softmax", graph.add("Gemm", q, k, mask, transB=1), axis=-1)  # [L, L]
+    mixed = graph.add("MatMul", share, v)  # [L, d]
+    x = graph.add("Add", x, _linear(graph, name + "out.", mixed, block.out.weight, block.out.bias))
+    normed = _norm(graph, name + "norm_2.", block.norm_2, x)
+    up = graph.add("Relu", _linear(graph, name + "up.", normed, block.up.weight, block.up.bias))  # [L, 2d]
+    return graph.add("Add", x, _linear(graph, name + "down.", up, block.down.weight, block.down.bias))
 
 
-def _linear(graph: "_Graph", name: str, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
-    made = graph.add("MatMul", x, graph.constant(name + "weight", np.ascontiguousarray(weight.T)))
-    return graph.add("Add", made, graph.constant(name + "bias", bias))
+def _linear(graph: "_Graph", name: str, x: str, weight: torch.Tensor, bias: torch.Tensor) -> str:
+    constants = (graph.constant(name + "weight", _array(weight)), graph.constant(name + "bias", _array(bias)))
+    return graph.add("Gemm", x, *constants, transB=1)
 
 
 def _norm(graph: "_Graph", name: str, norm: torch.nn.LayerNorm, x: str) -> str:

@@ -9,13 +9,15 @@ as embeddings, which cost nothing per pair of events; TiSASRec (Li et al. 2020).
 More that is known at the time of an event, such as contextual metadata, is one more column of codes.
 """
 
+from math import log2
 from typing import NamedTuple
 
+import numba
 import numpy as np
 
 BEFORE, AFTER, TYPE, N_COLUMNS = range(4)  # since the event before, until the one after, type of event
-_GAPS = 64  # half octaves of seconds: the last is 68 years
-_MINUTE_S = 60
+_GAPS = 64  # half octaves: of seconds the last begins at 68 years
+_MINUTE_S = 60  # of the time until the next event whole minutes count: answers do not change by the second
 _COMMON = 0.995  # a request that comes later than this share of events did says nothing by its time
 
 
@@ -28,6 +30,7 @@ class Sides(NamedTuple):
 
     @property
     def n_codes(self) -> int:
+        """How many codes there are, 0 included."""
         return 1 + 2 * _GAPS + self.n_types
 
 
@@ -47,23 +50,56 @@ def between(offsets: np.ndarray, time: np.ndarray) -> np.ndarray:
     return gap
 
 
-def codes(
-    sides: Sides, before: np.ndarray | None, after: np.ndarray | None, kind: np.ndarray | None, n: int
-) -> np.ndarray:
-    """Return what is beside ``n`` events as codes, int64 [n, K]; None stands for unknown.
+@numba.njit(cache=True)
+def codes(before, after, kind, n_types, longest):
+    """Return what is beside events as codes, int64 [n, K].
 
-    before and after [n] int64: seconds since the event before and until the one after, negative where there is none;
-    kind [n]: types, -1 none.
+    before and after [n] int64: seconds since the event before and until the one after, negative where unknown;  kind
+    [n]: types, -1 unknown;  n_types and longest: see ``Sides``.
     """
-    out = np.zeros((n, N_COLUMNS), np.int64)
-    if before is not None and sides.longest >= 0:
-        out[:, BEFORE] = np.where(before >= 0, 1 + _bucket(before), 0)
-    if after is not None and sides.longest >= 0:  # whole minutes: answers do not change by the second
-        out[:, AFTER] = np.where(after >= 0, 1 + _GAPS + _bucket(after // _MINUTE_S), 0)
-    if kind is not None and sides.n_types:
-        out[:, TYPE] = np.where(kind >= 0, 1 + 2 * _GAPS + kind, 0)
+    out = np.zeros((len(before), N_COLUMNS), np.int64)
+    for i in range(len(before)):
+        if longest >= 0 and before[i] >= 0:
+            out[i, BEFORE] = 1 + _half_octave(before[i])
+        if longest >= 0 and after[i] >= 0:
+            out[i, AFTER] = 1 + _GAPS + _half_octave(after[i] // _MINUTE_S)
+        if 0 <= kind[i] < n_types:
+            out[i, TYPE] = 1 + 2 * _GAPS + kind[i]
     return out
 
 
-def _bucket(gap: np.ndarray) -> np.ndarray:
-    return np.minimum(2.0 * np.log2(1.0 + np.maximum(gap, 0)), _GAPS - 1).astype(np.int64)
+@numba.njit(cache=True)
+def embedded(items, time, kind, now, length, n_types, longest, item_table, code_table):
+    """Return the newest ``length`` events of a history as the network reads them, float32 [L, d].
+
+    items [h]: rows of ``item_table`` [n, d];  time [h] int64 seconds and kind [h], empty where unknown;  now int64:
+    when it is asked, negative unknown;  code_table [c, d].
+    """
+    n = min(len(items), length)
+    first = len(items) - n
+    out = np.empty((n, item_table.shape[1]), np.float32)
+    for k in range(n):
+        out[k] = item_table[items[first + k]]
+    if len(time) == 0 and len(kind) == 0:
+        return out
+    before, after, types = np.full(n, -1), np.full(n, -1), np.full(n, -1)
+    has_clock = len(time) > 0 and now >= 0 and 0 <= now - time[-1] <= longest
+    for k in range(n):
+        at = first + k
+        if len(time) and at > 0:
+            before[k] = time[at] - time[at - 1]
+        if has_clock:
+            after[k] = (time[at + 1] if at + 1 < len(time) else now) - time[at]
+        if len(kind):
+            types[k] = kind[at]
+    found = codes(before, after, types, n_types, longest)
+    for k in range(n):
+        for column in range(N_COLUMNS):
+            if found[k, column]:
+                out[k] += code_table[found[k, column]]
+    return out
+
+
+@numba.njit(cache=True)
+def _half_octave(gap):
+    return min(np.int64(2.0 * log2(1.0 + gap)), _GAPS - 1)

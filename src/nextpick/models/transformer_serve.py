@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from nextpick.models import transformer_input
-from nextpick.models.transformer_input import Sides
+from nextpick.models.rows import read_only
 
-_NO_GAP = np.array([-1], np.int64)  # before a first event
+_UNKNOWN_TIMES = read_only(np.zeros(0, np.int64))
+_UNKNOWN_TYPES = read_only(np.zeros(0, np.int16))
 
 
 class Unservable(ValueError):
@@ -33,36 +34,22 @@ def logits(
     int64 seconds and kind [h] of these events, None unknown;  now: when it is asked, seconds, None unknown. Raises
     Unservable without onnxruntime.
     """
-    length, *numbering = arrays["reads"].tolist()
-    table = arrays["items"]
-    x = table[items[-length:]]  # [L, d]
-    if time is not None or kind is not None:
-        x += _beside(arrays["codes"], Sides(*numbering), len(x), time, kind, now)
+    length, n_types, longest = arrays["reads"].tolist()
+    x = transformer_input.embedded(
+        items,
+        _UNKNOWN_TIMES if time is None else time,
+        _UNKNOWN_TYPES if kind is None else kind,
+        -1 if now is None else now,
+        length,
+        n_types,
+        longest,
+        arrays["items"],
+        arrays["codes"],
+    )  # [L, d]
     (h,) = _session(arrays["graph"]).run(None, {"x": x})  # [d]
-    out = table @ h  # [n]
+    out = arrays["items"] @ h  # [n]
     out += arrays["bias"]
     return out
-
-
-def _beside(
-    table: np.ndarray,
-    sides: Sides,
-    n: int,
-    time: np.ndarray | None,
-    kind: np.ndarray | None,
-    now: int | None,
-) -> np.ndarray:
-    """Return the sum of the embeddings of what is beside each of the newest ``n`` events, [n, d]."""
-    before = after = None
-    if time is not None:
-        recent = time[-n - 1 :]
-        before = recent[1:] - recent[:-1]
-        if len(before) < n:
-            before = np.concatenate((_NO_GAP, before))
-        if now is not None and 0 <= now - time[-1] <= sides.longest:
-            after = np.concatenate((before[1:], (now - time[-1],)))
-    found = transformer_input.codes(sides, before, after, None if kind is None else kind[-n:], n)
-    return table[found].sum(1)  # [n, K, d] -> [n, d]
 
 
 _sessions: dict[int, Any] = {}

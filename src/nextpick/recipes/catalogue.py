@@ -16,7 +16,8 @@ class RecipeInfo(NamedTuple):
     (``explores_by_itself``). ``optimizes``: takes an optimizationObjective. ``weighs_events``: takes an eventsConfig.
     ``reads_times``: queries tell when events happened and of which type, and when it is asked.
     ``reads_context``: learns from contextual columns of interactions, and takes a request's context.
-    ``reads_texts``: learns from the items' texts, and needs no interactions. ``refreshes``: what is served is trained
+    ``uses_texts``: learns from the items' texts where there are any. ``reads_texts``: from nothing else, and needs no
+    interactions. ``refreshes``: what is served is trained
     anew when there are news. ``is_live``: events after the training count. ``tunes``: HPO has something to choose.
     ``domain``: of recommenders in dataset groups of that domain, not of solutions. ``event_type``: all that is trained
     on; ``drops``: items the user has such events with are left out of answers; ``asks``: members a request must have,
@@ -35,6 +36,7 @@ class RecipeInfo(NamedTuple):
     weighs_events: bool = False
     reads_context: bool = False
     reads_times: bool = False
+    uses_texts: bool = False
     reads_texts: bool = False
     refreshes: bool = False
     domain: str | None = None
@@ -172,6 +174,7 @@ RECIPES = (
         weighs_events=True,
         reads_context=True,
         reads_times=True,
+        uses_texts=True,
     ),
     RecipeInfo(
         "aws-popularity-count",
@@ -238,6 +241,7 @@ RECIPES = (
         tunes=False,
         reads_context=True,
         reads_times=True,
+        uses_texts=True,
     ),
     _of_domain(
         "aws-vod-because-you-watched-x",
