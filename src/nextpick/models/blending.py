@@ -146,8 +146,9 @@ def _logit(cases: list[Case], prior: np.ndarray, strength: float) -> np.ndarray:
         z = np.where(real, x @ w, -np.inf)
         q = np.exp(z - z.max(1, keepdims=True))
         q /= q.sum(1, keepdims=True)
-        mean = np.einsum("qc,qcf->qf", q, x)
-        spread = np.einsum("qc,qcf,qcg->fg", q, x, x) - mean.T @ mean + strength * np.eye(2)
+        weighed = x * q[:, :, None]
+        mean = weighed.sum(1)
+        spread = weighed.reshape(-1, 2).T @ x.reshape(-1, 2) - mean.T @ mean + strength * np.eye(2)
         slope = mean.sum(0) + strength * (w - prior)
         step = np.zeros(2)
         step[free] = np.linalg.solve(spread[np.ix_(free, free)], slope[free])

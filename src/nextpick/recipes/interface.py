@@ -44,6 +44,14 @@ class Query(NamedTuple):
     types: np.ndarray | None = None
     now: int | None = None
 
+    def without(self, place: int) -> "Query":
+        """Return the query as it is without one event of its history."""
+        columns = {name: getattr(self, name) for name in ("items", "outcomes", "times", "types")}
+        left = {name: np.delete(column, place) for name, column in columns.items() if column is not None}
+        for column in left.values():
+            column.flags.writeable = False
+        return self._replace(**left)
+
 
 class Reasons(NamedTuple):
     """Why an item has its score. The logit is what answers are ordered by, up to what all items share: the logarithm of
