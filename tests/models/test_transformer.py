@@ -19,6 +19,7 @@ from nextpick.models import (  # noqa: E402
 from nextpick.models.transformer import Content, Network, Shape  # noqa: E402
 from nextpick.models.transformer_batches import Epoch, Histories, coded, windows  # noqa: E402
 from nextpick.models.transformer_input import Sides  # noqa: E402
+from nextpick.models.transformer_serve import Asked  # noqa: E402
 from nextpick.models.transformer_train import Plan, Queries  # noqa: E402
 
 N_ITEMS, LENGTH = 30, 8
@@ -171,7 +172,7 @@ def test_onnx_and_torch_agree(length: int) -> None:
         e = network.items()
         h = network(e[torch.from_numpy(items[-LENGTH:])][None], torch.from_numpy(codes)[None])[0, -1]
         expected = (e @ h + network.content_bias).numpy()
-    found = transformer_serve.logits(arrays, items, time, kind, now)
+    found = transformer_serve.logits(arrays, Asked(items, time, kind, now))
     assert np.abs(found - expected).max() < 1e-5
 
 
@@ -179,10 +180,22 @@ def test_a_clock_far_from_the_data_is_no_clock() -> None:
     rng = np.random.default_rng(0)
     arrays = {**transformer_export.tables(random_network(rng)), "reads": np.array([LENGTH, *SIDES])}
     items, time = np.array([1, 2, 3]), np.array([0, 50, 900])
-    answers = [transformer_serve.logits(arrays, items, time, None, now) for now in (None, 10**9, 800, 1000)]
+    answers = [
+        transformer_serve.logits(arrays, Asked(items, time, None, now)) for now in (None, 10**9, 800, 1000)
+    ]
     assert np.array_equal(answers[0], answers[1])
     assert np.array_equal(answers[0], answers[2])
     assert not np.allclose(answers[0], answers[3])
+
+
+def test_what_events_add_makes_up_the_logit() -> None:
+    rng = np.random.default_rng(0)
+    arrays = {**transformer_export.tables(random_network(rng)), "reads": np.array([LENGTH, *SIDES])}
+    asked = Asked(rng.integers(0, N_ITEMS, LENGTH + 3), np.arange(LENGTH + 3) * 500, None, LENGTH * 600)
+    added, rest = transformer_serve.parts(arrays, asked, 7)
+    assert added[:3].tolist() == [0, 0, 0]  # the network does not read as far back
+    assert np.count_nonzero(added) == LENGTH
+    assert added.sum() + rest == pytest.approx(transformer_serve.logits(arrays, asked)[7], abs=1e-4)
 
 
 @pytest.mark.parametrize("draws", [0, 16])

@@ -118,6 +118,18 @@ def test_an_item_nobody_has_taken_is_known_by_what_is_told_of_it(
 
 
 @needs_torch
+def test_reasons_make_up_the_score(cycles: tuple[State, dict[str, Any]]) -> None:
+    state, _ = cycles
+    query = Query(3, read_only(np.array([3, 5, 8, 3, 5], np.int32)))
+    scores = v2.score(state, [query])[0]
+    found = [v2.reasons(state, query, item) for item in (8, 1)]
+    for one in found:
+        assert "network" in one.sources
+        assert sum(one.sources.values()) == pytest.approx(one.logit, abs=1e-4)
+    assert found[0].logit - found[1].logit == pytest.approx(np.log(scores[8] / scores[1]), abs=1e-2)
+
+
+@needs_torch
 def test_a_state_with_a_network_survives_the_disk(
     cycles: tuple[State, dict[str, Any]], tmp_path: Any
 ) -> None:

@@ -5,7 +5,7 @@ made once in a process.
 """
 
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,36 +20,57 @@ class Unservable(ValueError):
     """The network needs a package that is not installed here."""
 
 
-def logits(
-    arrays: dict[str, np.ndarray],
-    items: np.ndarray,
-    time: np.ndarray | None = None,
-    kind: np.ndarray | None = None,
-    now: int | None = None,
-) -> np.ndarray:
+class Asked(NamedTuple):
+    """A history and when it is read: items [h] rows, oldest first, at least one; time [h] int64 seconds and kind [h] of
+    these events, None unknown; now: when it is asked, seconds, None unknown."""
+
+    items: np.ndarray
+    time: np.ndarray | None = None
+    kind: np.ndarray | None = None
+    now: int | None = None
+
+
+def logits(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:
     """Return the logits of the next item, float32 [n_items].
 
     arrays: ``items``, ``bias``, ``codes``, ``graph`` as ``transformer_export.tables`` makes them, and ``reads`` int64
-    [3] = (longest history, n_types, longest gap), see ``Sides``;  items [h] rows, oldest first, at least one; time [h]
-    int64 seconds and kind [h] of these events, None unknown;  now: when it is asked, seconds, None unknown. Raises
-    Unservable without onnxruntime.
+    [3] = (longest history, n_types, longest gap), see ``Sides``. Raises Unservable without onnxruntime.
     """
+    (h,) = _session(arrays["graph"]).run(None, {"x": _read(arrays, asked)})  # [d]
+    out = arrays["items"] @ h  # [n]
+    out += arrays["bias"]
+    return out
+
+
+def parts(arrays: dict[str, np.ndarray], asked: Asked, item: int) -> tuple[np.ndarray, float]:
+    """Return what each event adds to an item's logit, float64 [h], and what none does; together they are the logit.
+
+    The history is read from its newest event back: an event adds what the logit becomes with it beside all newer ones,
+    less what it was without.
+    """
+    x, session = _read(arrays, asked), _session(arrays["graph"])  # [L, d]
+    added, before = np.zeros(len(asked.items)), 0.0
+    for back in range(1, len(x) + 1):
+        (h,) = session.run(None, {"x": x[-back:]})  # [d]
+        now = float(arrays["items"][item] @ h)
+        added[-back], before = now - before, now
+    return added, float(arrays["bias"][item])
+
+
+def _read(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:
+    """Return the newest events as the network reads them, float32 [L, d]."""
     length, n_types, longest = arrays["reads"].tolist()
-    x = transformer_input.embedded(
-        items,
-        _UNKNOWN_TIMES if time is None else time,
-        _UNKNOWN_TYPES if kind is None else kind,
-        -1 if now is None else now,
+    return transformer_input.embedded(
+        asked.items,
+        _UNKNOWN_TIMES if asked.time is None else asked.time,
+        _UNKNOWN_TYPES if asked.kind is None else asked.kind,
+        -1 if asked.now is None else asked.now,
         length,
         n_types,
         longest,
         arrays["items"],
         arrays["codes"],
-    )  # [L, d]
-    (h,) = _session(arrays["graph"]).run(None, {"x": x})  # [d]
-    out = arrays["items"] @ h  # [n]
-    out += arrays["bias"]
-    return out
+    )
 
 
 _sessions: dict[int, Any] = {}

@@ -7,4 +7,9 @@ Answers: GetPersonalizedRanking(userId, inputList). Source: developer guide, "Pe
 from nextpick.recipes import aws_user_personalization_v2 as personalization
 
 NAME = "aws-personalized-ranking-v2"
-Params, fit, score = personalization.Params, personalization.fit, personalization.score
+Params, fit, score, reasons = (
+    personalization.Params,
+    personalization.fit,
+    personalization.score,
+    personalization.reasons,
+)

@@ -24,9 +24,10 @@ from nextpick.data.dataset import Data, Interactions
 from nextpick.data.run import Run
 from nextpick.models import blending, transformer_serve
 from nextpick.models.rows import read_only
+from nextpick.models.transformer_serve import Asked
 from nextpick.recipes import aws_user_personalization as engine
 from nextpick.recipes import contextual
-from nextpick.recipes.interface import Query, State, tunable
+from nextpick.recipes.interface import Query, Reasons, State, tunable
 
 NAME = "aws-user-personalization-v2"
 
@@ -99,11 +100,31 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
     arrays = _network_of(state)
     for p, query in zip(out, queries, strict=True):
         if len(query.items):
-            z = transformer_serve.logits(arrays, query.items, query.times, query.types, query.now)
+            z = transformer_serve.logits(arrays, _asked(query))
             blending.blend(p, z, arrays["weights"][blending.bucket(len(query.items))])
         if query.context:
             contextual.apply(state, query.context, p)
     return out if items is None else out[:, items]
+
+
+def reasons(state: State, query: Query, item: int) -> Reasons:
+    """Return what each event and each member, the network one of them, adds to the item's logit."""
+    if f"{_NETWORK}graph" not in state or not len(query.items):
+        return engine.reasons(state, query, item)
+    arrays = _network_of(state)
+    a, b = arrays["weights"][blending.bucket(len(query.items))].tolist()
+    known = engine.reasons(state, query._replace(context=()), item)
+    added, rest = transformer_serve.parts(arrays, _asked(query), item)
+    sources = {name: a * part for name, part in known.sources.items()}
+    sources["network"] = b * (float(added.sum()) + rest)
+    lift = contextual.log_lift(state, query.context, item) if query.context else 0.0
+    if query.context:
+        sources["circumstances"] = lift
+    return Reasons(a * known.events + b * added, a * known.rest + b * rest + lift, sources)
+
+
+def _asked(query: Query) -> Asked:
+    return Asked(query.items, query.times, query.types, query.now)
 
 
 def _network_of(state: State) -> dict[str, np.ndarray]:
@@ -128,7 +149,7 @@ def _choose(
         if number % 256 == 0:
             run.checkpoint(number / len(targets), "choosing how much the network counts")
         p = engine.score(peeled, [Query(user, item[own])])[0]
-        z = transformer_serve.logits(arrays, item[own], time[own], kind[own])
+        z = transformer_serve.logits(arrays, Asked(item[own], time[own], kind[own]))
         left_out = item[:0] if held.repeats else item[own]
         cases.append(blending.case(p, z, target, own.stop - own.start, left_out))
     return blending.choose([one for one in cases if one is not None])
