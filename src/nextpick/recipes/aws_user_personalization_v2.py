@@ -31,12 +31,7 @@ from nextpick.recipes.interface import Query, Reasons, State, tunable
 
 NAME = "aws-user-personalization-v2"
 
-_LEAST_HELD, _MOST_HELD = 100, 5000
-_HELD_SHARE = 0.05  # of the interactions
-_LEAST_LENGTH = 3
-_REPEATS = (
-    0.05  # share of targets that their users had taken before, below which what is taken is no candidate
-)
+_LEAST_HELD = 100  # users
 _NEEDS = ("torch", "onnx", "onnxruntime")
 _NETWORK = "net_"
 
