@@ -19,7 +19,9 @@ def test_weights_are_relative_to_their_mean() -> None:
     weight = weighed(data, (EventRule("buy", None, 0.3), EventRule("CLICK", None, 0.1))).interactions.weight
     assert weight is not None
     assert weight.tolist() == pytest.approx([{0: 1.5, 1: 0.5, -1: 1.0}[int(t)] for t in types])
-    assert weighed(data, (EventRule("buy"), EventRule("click"))).interactions.weight is None
+    alike = weighed(data, (EventRule("buy"), EventRule("click"))).interactions.weight
+    assert alike is not None
+    assert alike.tolist() == [1.0] * n
 
 
 def test_a_solution_says_its_rules_in_one_of_two_ways() -> None:
