@@ -28,6 +28,6 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture
 def shop(opened: Workshop) -> Workshop:
-    """That engine, without functions, schedules and triggers of earlier tests."""
+    """That engine, without functions, state machines, schedules and triggers of earlier tests."""
     opened.clear()
     return opened

@@ -81,11 +81,11 @@ class Workshop:
         return workflow
 
     def clear(self) -> None:
-        """Forget functions, schedules, triggers and what they set off."""
+        """Forget functions, state machines, schedules, triggers and what they set off."""
         self.functions.known.clear()
         self.functions.called.clear()
         with self.workflow.database.write() as db:
-            for name in ("schedule", "watch", "seen", "outbox", "firing"):
+            for name in ("machine", "execution", "event", "schedule", "watch", "seen", "outbox", "firing"):
                 db.execute(f"DELETE FROM {name}")
 
     def restart(self) -> None:
