@@ -5,10 +5,13 @@ import json
 from typing import Any
 
 import pytest
+from workshop import EXAMPLES
 
+from nextpick.workflow.asl import definition
 from nextpick.workflow.config import durations, model
 from nextpick.workflow.config.model import BadConfiguration
 from nextpick.workflow.config.place import Place, place_of
+from nextpick.workflow.tasks.names import problem
 
 COLUMNS = (("USER_ID", "string"), ("ITEM_ID", "string"), ("TIMESTAMP", "long"))
 FIELDS = [{"name": name, "type": kind} for name, kind in COLUMNS]
@@ -208,3 +211,14 @@ def test_data_lies_beside_the_file_and_batch_input_beside_train(tmp_path: Any) -
     assert in_bucket == Place("b", "train/films/")
     local = place_of(str(tmp_path / "c.json"), tmp_path, "w", "films")
     assert local == Place("w", "train/films/", tmp_path)
+
+
+def test_the_examples_are_read() -> None:
+    config = model.read(model.parse((EXAMPLES / "train" / "books" / "config.json").read_text()))
+    assert (config.name, len(config.datasets), config.solutions[0].campaigns[0]["name"]) == (
+        "books",
+        3,
+        "books",
+    )
+    states = definition.parse((EXAMPLES / "train.asl.json").read_text(), problem)["States"]
+    assert len(states) == 12

@@ -62,7 +62,7 @@ def test_killed_again_and_again_the_train_machine_makes_everything_once(tmp_path
         while (found := states.describe_execution(executionArn=arn["executionArn"]))["status"] == "RUNNING":
             assert time.monotonic() < deadline
             events = states.get_execution_history(executionArn=arn["executionArn"], maxResults=1000)["events"]
-            if len(events) > seen and kills < 6:  # each time it has got somewhere
+            if len(events) > seen and kills < 4:  # each time it has got somewhere
                 for pid in services_of(server):
                     os.kill(pid, signal.SIGKILL)
                     kills += 1

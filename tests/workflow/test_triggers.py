@@ -151,7 +151,7 @@ def test_a_new_object_starts_a_workflow_with_the_event(shop: Workshop) -> None:
 def test_users_start_batch_inference_and_items_a_segment_job_that_says_why_it_cannot(shop: Workshop) -> None:
     made = Shop(shop.api)
     made.imported(made.start_import("j", checkerboard()))
-    version = made.train(made.solution())
+    version = made.train(made.solution(recipe="aws-popularity-count"))
     assert made.trained(version)["status"] == "ACTIVE"
     parameters = {"solutionVersionArn": version, "roleArn": ROLE, "numResults": 5}
     for kind, suffix in (("batch-inference", "users.json"), ("batch-segment", "items.json")):
