@@ -35,7 +35,7 @@ class FunctionService:
 
     def __init__(self, context: "Context") -> None:
         self._context = context
-        self._loop = uvloop.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._ready = threading.Event()
         self._failed: BaseException | None = None
         self._stopping: asyncio.Event
@@ -43,18 +43,19 @@ class FunctionService:
         if context.settings.functions == "never":
             log.warning("functions are off on this server: none is run")
             return
-        self._thread = threading.Thread(
-            target=self._loop.run_until_complete, args=(self._run(),), name="functions"
-        )
-        self._thread.daemon = True
+        self._thread = threading.Thread(target=self._run_loop, name="functions", daemon=True)
         self._thread.start()
         self._ready.wait()
         if self._failed is not None:
             self._thread.join()
             raise self._failed
 
+    def _run_loop(self) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._run())
+
     async def _run(self) -> None:
-        self._stopping = asyncio.Event()
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         context = self._context
         audit = Audit(context.settings.home / "audit", "functions")
         guard = Guard(context.records, audit, context.clock, strict=context.settings.strict_access)
@@ -85,7 +86,6 @@ class FunctionService:
         if self._thread is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
-        self._loop.close()
 
 
 async def _keep_up(work: Callable[[], Awaitable[None]]) -> None:
