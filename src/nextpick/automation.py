@@ -9,7 +9,6 @@ point, so a service keeps on disk what it must not forget.
 import importlib
 import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nextpick.clock import Clock, SystemClock
+from nextpick.parent import end_with_parent
 from nextpick.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def main(home: str, parent_fd: str) -> None:
     from nextpick.store.records import Records
     from nextpick.telemetry import configure_logging
 
-    threading.Thread(target=_end_with_parent, args=(int(parent_fd),), daemon=True).start()
+    end_with_parent(int(parent_fd))
     settings = Settings.load(home=Path(home))
     configure_logging(settings.log_level)
     ended = threading.Event()
@@ -143,11 +143,6 @@ def _clients(settings: Settings) -> Callable[..., Any]:
 
 def _url(settings: Settings) -> str:
     return json.loads((settings.home / "server.json").read_text())["url"]
-
-
-def _end_with_parent(fd: int) -> None:
-    os.read(fd, 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import importlib
 import logging
 import os
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from nextpick.data.run import Run, Stopped
 from nextpick.errors import ServiceError
 from nextpick.jobs import queue
 from nextpick.jobs.work import JobFailure, Outcome, Work
+from nextpick.parent import end_with_parent
 from nextpick.resources import reports
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 def main(home: str, job_id: str, fence: str, parent_fd: str) -> None:
     """Do one claimed job and end it in the records."""
-    threading.Thread(target=_end_with_parent, args=(int(parent_fd),), daemon=True).start()
+    end_with_parent(int(parent_fd))
     os.nice(_NICE)
     settings = Settings.load(home=Path(home))
     configure_logging(settings.log_level)
@@ -115,11 +115,6 @@ def _run(records: Records, job: Job, clock: SystemClock, seed: int) -> Run:
         return bool(state["stop"])
 
     return Run(progress=progress, should_stop=should_stop, rng=np.random.default_rng(seed))
-
-
-def _end_with_parent(fd: int) -> None:
-    os.read(fd, 1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import threading
 import time
 
 from nextpick.clock import Clock
-from nextpick.jobs import attribution_schedule, compact_schedule, queue, schedule, sweep
+from nextpick.jobs import attribution_schedule, compact_schedule, queue, schedule, sweep, warm
 from nextpick.resources import reports
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
@@ -43,6 +43,7 @@ class JobRunner:
         self._children: dict[str, _Child] = {}
         self._attributions = attribution_schedule.AttributionSchedule(records, settings)
         self._compactions = compact_schedule.CompactSchedule(records, settings)
+        self._warming: subprocess.Popen | None = None
         self._ending = threading.Event()
         # the read end goes to every child, the write end stays here: when this process is gone, reads end
         self._pipe = os.pipe()
@@ -52,16 +53,20 @@ class JobRunner:
         """Deal with what an earlier server left, then work until ``stop``."""
         queue.recover(self._records, self._clock.now(), self._settings.job_attempts)
         sweep.sweep(self._records, self._settings.home)
+        self._warming = warm.start(self._pipe[0])
         self._thread.start()
 
     def stop(self) -> None:
         """End the running processes; their jobs are taken up again at the next start."""
         self._ending.set()
         self._thread.join()
-        for child in self._children.values():
-            child.process.kill()
-        for child in self._children.values():
-            child.process.wait()
+        processes = [child.process for child in self._children.values()]
+        if self._warming is not None:
+            processes.append(self._warming)
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.wait()
         for fd in self._pipe:
             os.close(fd)
 

@@ -69,13 +69,13 @@ def load(directory: Path) -> Version:
     data = open_snapshot(directory / "snapshot")
     module = catalogue.load(info)
     if info.type != "USER_SEGMENTATION":
-        _warm(module, state)
+        warm(module, state)
     young = explore.Young(data, state["item_count"])
     positions, view = described["log_positions"], described.get("items_view", "")
     return Version(directory.name, info, module, state, data, positions, young, view)
 
 
-def _warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
+def warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
     """Run what a request runs, so that its code is compiled (or read from the cache) before the first one."""
     scores = module.score(state, [Query(-1, read_only(np.zeros(1, np.int32)), 0)])[0]
     ranked = top_k(scores, 2)
