@@ -5,8 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from worlds import Api, open_api
+
+settings.register_profile("the same each time", derandomize=True)
+settings.load_profile("the same each time")
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ class Server(ServerProcess):
 
     def family(self) -> list[int]:
         """Return the pids of the server's processes, the supervisor's first."""
-        return [self.pid, *children_of(self.pid)]
+        return [self.pid, *descendants_of(self.pid)]
 
     def kill(self) -> None:
         """kill -9 of the supervisor alone; wait until nothing is left of its children."""
@@ -69,6 +69,22 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def descendants_of(pid: int) -> list[int]:
+    """Return the pids of a process's children, of theirs, and so on."""
+    children = children_of(pid)
+    return [*children, *(one for child in children for one in descendants_of(child))]
+
+
+def workers_of(supervisor: int) -> list[int]:
+    """Return the pids of a server's HTTP workers."""
+    return [pid for pid in children_of(supervisor) if "nextpick.worker" in command_of(pid)]
+
+
+def jobs_of(pid: int) -> list[int]:
+    """Return the pids of the jobs that a supervisor, or a program with an open home, runs."""
+    return [one for one in descendants_of(pid) if "nextpick.jobs.child" in command_of(one)]
+
+
 def command_of(pid: int) -> str:
     """Return a process's command line."""
     try:
@@ -89,8 +105,8 @@ def wait_for_job_process(supervisor: int, job: str = "", timeout_s: float = 20) 
     """Return the pid of a job's process (any job's, unless its id is given) as soon as there is one."""
     deadline = time.monotonic() + timeout_s
     while True:
-        for pid in children_of(supervisor):
-            if "nextpick.jobs.child" in (command := command_of(pid)) and job in command:
+        for pid in jobs_of(supervisor):
+            if job in command_of(pid):
                 return pid
         assert time.monotonic() < deadline, "no job process was started"
         time.sleep(0.002)

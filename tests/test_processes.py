@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from served import Server, children_of, command_of
+from served import Server, workers_of
 from worlds import HEADER, Shop, checkerboard, open_api
 
 # SciPy is not here: where it is installed, numba itself takes its BLAS; nextpick does not depend on it.
@@ -52,7 +52,7 @@ def test_a_worker_that_has_served_has_mapped_none_of_it(server: Server) -> None:
     tracker = server.personalize.create_event_tracker(name="t", datasetGroupArn=shop.group)["trackingId"]
     event = {"eventType": "click", "sentAt": 1_700_000_000, "itemId": "i1"}
     server.events.put_events(trackingId=tracker, sessionId="s", userId="u1", eventList=[event])
-    (worker,) = (pid for pid in children_of(server.pid) if "nextpick.worker" in command_of(pid))
+    (worker,) = workers_of(server.pid)
     mapped = Path(f"/proc/{worker}/maps").read_text()
     assert "numba" in mapped  # it does show what is imported
     assert [name for name in HEAVY if f"/{name}/" in mapped] == []

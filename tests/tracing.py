@@ -36,19 +36,20 @@ class Trace:
 
 
 @contextmanager
-def traced(pid: int, log: Path) -> Iterator[Trace]:
-    """Trace a process meanwhile; skip the test where that is not allowed."""
+def traced(log: Path, *pids: int) -> Iterator[Trace]:
+    """Trace processes, and what they start, meanwhile; skip the test where that is not allowed."""
     trace = Trace()
     tracer = subprocess.Popen(
-        ["strace", "-f", "-y", "-s", "64", "-e", TRACED, "-o", str(log), "-p", str(pid)],
+        ["strace", "-f", "-y", "-s", "64", "-e", TRACED, "-o", str(log), "-p", ",".join(map(str, pids))],
         stderr=subprocess.PIPE,
         text=True,
     )
     assert tracer.stderr is not None
-    told = tracer.stderr.readline()
-    if "attached" not in told:
-        tracer.communicate(timeout=30)
-        pytest.skip(f"strace may not trace here: {told.strip()}")
+    for _ in pids:
+        told = tracer.stderr.readline()
+        if "attached" not in told:
+            tracer.communicate(timeout=30)
+            pytest.skip(f"strace may not trace here: {told.strip()}")
     try:
         yield trace
     finally:

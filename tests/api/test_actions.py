@@ -180,7 +180,7 @@ def test_an_action_that_was_put_is_tried_out_at_once_while_it_has_not_expired(wo
         return [a["actionId"] for a in world.api.runtime.get_action_recommendations(**request)["actionList"]]
 
     assert "brand-new" not in offered()
-    put("offer", NOW + 1000)
+    put("offer", int(time.time()) + 1000)
     assert "brand-new" in offered()
     assert "brand-new" in offered(
         filterArn=world.filter("of-offers", 'INCLUDE ActionID WHERE Actions.KIND IN ("offer")')

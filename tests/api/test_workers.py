@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from served import Server, children_of, command_of
+from served import Server, workers_of
 from worlds import Shop, checkerboard
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")
@@ -36,8 +36,7 @@ def tracking_id(shop: Shop) -> str:
 
 def workers(shop: Shop) -> list[int]:
     """Return the pids of the workers."""
-    supervisor = shop.api.pid
-    return [pid for pid in children_of(supervisor) if "nextpick.worker" in command_of(pid)]
+    return workers_of(shop.api.pid)
 
 
 def answer_of(shop: Shop, worker: int, campaign: str, user: str) -> list[str]:

@@ -87,7 +87,7 @@ class Account(RuleBasedStateMachine):
         name = group.rpartition("/")[2]
         error = error or self.taken(f"dataset/{name}/{of.upper()}")
         answer = self.attempt(
-            "create_dataset", error, name="d", datasetGroupArn=group, schemaArn=schema, datasetType=of
+            "create_dataset", error, name=f"d-{of}", datasetGroupArn=group, schemaArn=schema, datasetType=of
         )
         return multiple() if answer is None else self.make(answer["datasetArn"], group, schema)
 

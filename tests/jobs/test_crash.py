@@ -1,5 +1,6 @@
 """After kill -9 of any process every job ends with a result or a reason, and nothing acknowledged is lost."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -12,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from nextpick.store import log as event_log
 from nextpick.testing.server import ServerFailed
-from served import Server, children_of, command_of, wait_for_job_process
+from served import Server, children_of, command_of, is_running, jobs_of, wait_for_job_process, workers_of
 from worlds import Shop, checkerboard
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")
@@ -41,6 +42,18 @@ def test_an_import_whose_process_is_killed_is_done_again(server: Server) -> None
     assert (told["state"], told["attempts"]) == ("DONE", 2)
 
 
+def test_a_job_whose_fork_server_is_killed_is_done_again(server: Server) -> None:
+    shop = Shop(server)
+    arn = shop.start_import("j", big())
+    job = wait_for_job_process(server.pid)
+    (forks,) = (pid for pid in children_of(server.pid) if "nextpick.jobs.forkserver" in command_of(pid))
+    os.kill(forks, signal.SIGKILL)
+    assert shop.imported(arn)["status"] == "ACTIVE"
+    assert not is_running(job)
+    told = server.nextpick.describe_job(resourceArn=arn)["job"]
+    assert (told["state"], told["attempts"]) == ("DONE", 2)
+
+
 def test_a_job_whose_process_is_always_killed_fails_with_the_reason(server: Server) -> None:
     shop = Shop(server)
     arn = shop.start_import("j", big())
@@ -48,8 +61,8 @@ def test_a_job_whose_process_is_always_killed_fails_with_the_reason(server: Serv
 
     def kill_each() -> None:
         while not ended.is_set():
-            for pid in children_of(server.pid):
-                if "nextpick.jobs.child" in command_of(pid):
+            for pid in jobs_of(server.pid):
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.005)
 
@@ -81,7 +94,7 @@ def test_after_kill_9_of_the_supervisor_a_restart_finishes_the_job(server: Serve
 
 
 def test_a_killed_worker_is_replaced_and_answers_again(server: Server) -> None:
-    workers = [pid for pid in children_of(server.pid) if "nextpick.worker" in command_of(pid)]
+    workers = workers_of(server.pid)
     assert len(workers) == 2
     for pid in workers:
         os.kill(pid, signal.SIGKILL)

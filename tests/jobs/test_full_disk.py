@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from nextpick.store import log as event_log
-from served import Server, children_of, wait_for_job_process
+from served import Server, descendants_of, jobs_of, wait_for_job_process, workers_of
 from worlds import INTERACTIONS_SCHEMA, Shop, checkerboard
 
 SIZE_MB = 64
@@ -163,7 +163,8 @@ def test_an_import_whose_files_may_not_grow_leaves_the_dataset_as_it_was(server:
     shop = Shop(server)
     assert shop.imported(shop.start_import("first", checkerboard()))["status"] == "ACTIVE"
     before, dataset = contents(server.home / "blobs"), described(shop)
-    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
+    for pid in {server.pid, *descendants_of(server.pid)} - set(workers_of(server.pid)):
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1 << 20, resource.RLIM_INFINITY))
     job = shop.imported(shop.start_import("second", big()))
     assert job["status"] == "CREATE FAILED"
     assert "File too large" in job["failureReason"]
@@ -205,7 +206,7 @@ def test_a_job_whose_end_could_not_be_written_ends_once_there_is_room(server: Se
     os.kill(process, signal.SIGSTOP)
     home.fill()
     os.kill(process, signal.SIGCONT)
-    becomes(False, lambda: process in children_of(server.pid))
+    becomes(False, lambda: process in jobs_of(server.pid))
     time.sleep(1)  # the supervisor, too, finds that it cannot write
     home.free()
     ends = ("DONE", "FAILED")

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from nextpick.jobs import runner
-from served import children_of, command_of
+from served import command_of, jobs_of
 from worlds import Api, Shop, checkerboard, open_api
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes through /proc")
@@ -44,8 +44,8 @@ def freeze() -> Iterator[Freeze]:
 
     def halt(api: Api, arn: str) -> int:
         job_id = api.nextpick.describe_job(resourceArn=arn)["job"]["jobId"]
-        wait_until(lambda: any(job_id in command_of(pid) for pid in children_of(os.getpid())))
-        (pid,) = (pid for pid in children_of(os.getpid()) if job_id in command_of(pid))
+        wait_until(lambda: any(job_id in command_of(pid) for pid in jobs_of(os.getpid())))
+        (pid,) = (pid for pid in jobs_of(os.getpid()) if job_id in command_of(pid))
         os.kill(pid, signal.SIGSTOP)
         frozen.append(pid)
         return pid

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from served import Server, children_of
+from served import Server, workers_of
 from tracing import FLUSHES, READS, WRITES, first, needs_strace, traced
 
 
@@ -29,8 +29,8 @@ def test_an_object_its_metadata_and_its_name_are_on_disk_before_the_200(
 ) -> None:
     s3 = server.client("s3")
     s3.create_bucket(Bucket="shop")
-    (worker,) = children_of(server.pid)
-    with traced(worker, tmp_path / "strace") as trace:
+    (worker,) = workers_of(server.pid)
+    with traced(tmp_path / "strace", worker) as trace:
         server.client("s3").put_object(Bucket="shop", Key="a/b.csv", Body=b"x" * 100_000)
     asked = first(trace.events, "a request", lambda e: e.call in READS and '"PUT /shop/a/b.csv' in e.text)
     answered = first(trace.events, "a 200", lambda e: e.call in WRITES and '"HTTP/1.1 200 ' in e.text)
@@ -76,7 +76,7 @@ def test_an_upload_that_is_cut_off_leaves_the_object_that_was_there(server: Serv
         assert sent.wait(20)
     wait_until(lambda: sum(path.stat().st_size for path in temp.iterdir()) > 4 << 20)
     if victim == "worker":
-        (worker,) = children_of(server.pid)
+        (worker,) = workers_of(server.pid)
         os.kill(worker, signal.SIGKILL)
     elif victim == "supervisor":
         server.kill()

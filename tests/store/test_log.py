@@ -105,6 +105,12 @@ def test_a_writer_that_comes_later_is_seen(writer: LogWriter, tmp_path: Path) ->
     reader.close()
 
 
+def test_a_file_that_its_writer_is_just_making_has_no_position(writer: LogWriter, tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "log" / "z.db").close()
+    assert list(positions(tmp_path / "log")) == ["one"]
+    assert not has_events(tmp_path / "log", "nobody", {})
+
+
 def test_calls_that_wait_together_are_committed_together(writer: LogWriter) -> None:
     commits = []
     writer._connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)

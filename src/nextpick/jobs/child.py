@@ -47,6 +47,13 @@ _REPORT_EVERY_S = 0.25
 log = logging.getLogger(__name__)
 
 
+def import_all() -> None:
+    """Import what jobs are made of."""
+    for module in _MODULES.values():
+        importlib.import_module(f"nextpick.jobs.{module}")
+    importlib.import_module("nextpick.recipes.aws_user_personalization")  # what most of them begin with
+
+
 def main(home: str, job_id: str, fence: str, parent_fd: str) -> None:
     """Do one claimed job and end it in the records."""
     end_with_parent(int(parent_fd))

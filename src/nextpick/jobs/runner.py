@@ -5,12 +5,11 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 from nextpick.clock import Clock
-from nextpick.jobs import attribution_schedule, compact_schedule, queue, schedule, sweep, warm
+from nextpick.jobs import attribution_schedule, compact_schedule, forks, queue, schedule, sweep, warm
 from nextpick.resources import reports
 from nextpick.settings import Settings
 from nextpick.store.records import Job, Records
@@ -20,13 +19,12 @@ _STOP_GRACE_S = 10.0
 _LIGHT = ("deploy", "filter", "attribute")  # seconds at most, so they do not wait for a training's slot
 _LIGHT_SLOTS = 4
 _REPORT_SLOTS = 1  # reports take no slot from what somebody waits for
-_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
 
 log = logging.getLogger(__name__)
 
 
 class _Child:
-    def __init__(self, job: Job, process: subprocess.Popen) -> None:
+    def __init__(self, job: Job, process: forks.Process) -> None:
         self.job = job
         self.process = process
         self.kill_at: float | None = None
@@ -60,7 +58,7 @@ class JobRunner:
         """End the running processes; their jobs are taken up again at the next start."""
         self._ending.set()
         self._thread.join()
-        processes = [child.process for child in self._children.values()]
+        processes: list[forks.Process] = [child.process for child in self._children.values()]
         if self._warming is not None:
             processes.append(self._warming)
         for process in processes:
@@ -112,15 +110,9 @@ class JobRunner:
     def _release(self, job: Job, why: str) -> None:
         queue.release(self._records, job, self._clock.now(), why, self._settings.job_attempts)
 
-    def _spawn(self, job: Job) -> subprocess.Popen:
-        home, fence, fd = str(self._settings.home), str(job.fence), str(self._pipe[0])
-        return subprocess.Popen(
-            [sys.executable, "-m", "nextpick.jobs.child", home, job.id, fence, fd],
-            env={**os.environ, **self._settings.environ(), **_THREADS, "OMP_WAIT_POLICY": "PASSIVE"},
-            stdin=subprocess.DEVNULL,
-            pass_fds=(self._pipe[0],),
-            start_new_session=True,  # a terminal's Ctrl-C is for the server, which then ends its jobs
-        )
+    def _spawn(self, job: Job) -> forks.Process:
+        arguments = (str(self._settings.home), job.id, str(job.fence))
+        return forks.start(arguments, self._settings.environ(), self._pipe[0])
 
     def _stop_asked(self) -> None:
         with self._records.read() as tx:

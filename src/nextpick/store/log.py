@@ -193,10 +193,9 @@ class LogReader:
 def positions(directory: Path) -> dict[str, int]:
     """Return the newest seq of each file: what a snapshot made now has folded in."""
     found = {}
-    for path in sorted(directory.glob("*.db")):
-        with closing(_open_for_reading(path)) as connection:
-            last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
-            found[path.stem] = last[0] if last else 0  # what was removed since counts as well
+    for name, connection in _logs(directory):
+        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'").fetchone()
+        found[name] = last[0] if last else 0  # what was removed since counts as well
     return found
 
 
@@ -235,11 +234,10 @@ def read_records(
 
 def has_events(directory: Path, group: str, after: dict[str, int]) -> bool:
     """Tell whether a dataset group has events after a position."""
-    for path in sorted(directory.glob("*.db")):
-        with closing(_open_for_reading(path)) as connection:
-            query = "SELECT 1 FROM event WHERE seq > ? AND dataset_group = ? LIMIT 1"
-            if connection.execute(query, (after.get(path.stem, 0), group)).fetchone():
-                return True
+    for name, connection in _logs(directory):
+        query = "SELECT 1 FROM event WHERE seq > ? AND dataset_group = ? LIMIT 1"
+        if connection.execute(query, (after.get(name, 0), group)).fetchone():
+            return True
     return False
 
 
@@ -266,6 +264,14 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, timeout=30)
+
+
+def _logs(directory: Path) -> Iterator[tuple[str, sqlite3.Connection]]:
+    """Yield each file's name and content; not of one whose worker is just making it."""
+    for path in sorted(directory.glob("*.db")):
+        with closing(_open_for_reading(path)) as connection:
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'event'").fetchone():
+                yield path.stem, connection
 
 
 def change_directory(directory: Path) -> None:
