@@ -6,6 +6,7 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 import json
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,15 +108,20 @@ def train(
         with_impressions=not about_actions and (info is None or info.explores),
     )
     artifact.seal(out / "snapshot", {})
-    data = prepared(out / "snapshot", config, event_type)
+    data = prepared(out / "snapshot", config, event_type)._replace(now=int(started))
     _check(data, work, info, rules)
     if base is None:
-        choice = choose(body, out / "snapshot", data, work.run.share(0.3, 0.5))
+        tuning = work.run.share(0.3, 0.5)
+        tuning = tuning._replace(rng=work.run.rng.spawn(1)[0])  # what is measured next does not depend on it
+        choice = choose(body, out / "snapshot", data, tuning)
+        module, params = _fitting(choice, data)
         metrics = measure(choice, data, work.run.share(0.5, 0.65))
-        module, params = choice.load()
+        data = choice.featurized(data)
         state = module.fit(data, params, work.run.share(0.65, 0.95))
     else:
         choice, metrics = chosen(base.body), base.internal["metrics"]
+        _fitting(choice, data)
+        data = choice.featurized(data)
         state = _updated(work, base, choice, data)
     work.run.progress(0.95, "writing the version")
     artifact.save(out / "model", state, {"recipe": choice.info.name})
@@ -137,6 +143,14 @@ def train(
     }
     trained_on = {"parts": found.news.internal["parts"], "positions": positions, "started_at": started}
     return Trained(choice, metrics, trained_on, hours, report)
+
+
+def _fitting(choice: Choice, data: Data) -> tuple[ModuleType, Any]:
+    """Return the recipe's module and its Params; raises DataFailure for data the recipe says it cannot learn from."""
+    module, params = choice.load()
+    if hasattr(module, "check"):
+        module.check(data, params)
+    return module, params
 
 
 def _updated(work: Work, base: Resource, choice: Choice, data: Data) -> dict[str, np.ndarray]:
