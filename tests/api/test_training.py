@@ -279,8 +279,11 @@ def test_recipes_are_listed_by_name_and_described(shop: Shop) -> None:
 
 
 def excluding(dataset_type: str, column: str) -> dict[str, Any]:
-    config = {"excludedDatasetColumns": {dataset_type: [column]}}
-    return {"solutionConfig": {"trainingDataConfig": config}}
+    return choosing(excludedDatasetColumns={dataset_type: [column]})
+
+
+def choosing(**columns: dict[str, list[str]]) -> dict[str, Any]:
+    return {"solutionConfig": {"trainingDataConfig": columns}}
 
 
 @pytest.mark.parametrize(
@@ -291,6 +294,12 @@ def excluding(dataset_type: str, column: str) -> dict[str, Any]:
         (excluding("INTERACTIONS", "USER_ID"), "USER_ID"),
         (excluding("INTERACTIONS", "EVENT_TYPE"), "EVENT_TYPE"),
         (excluding("INTERACTIONS", "NOPE"), "NOPE"),
+        (choosing(includedDatasetColumns={"ITEM": []}), "includedDatasetColumns names ITEM"),
+        (choosing(includedDatasetColumns={"INTERACTIONS": ["NOPE"]}), "includedDatasetColumns names NOPE"),
+        (
+            choosing(excludedDatasetColumns={"Users": ["AGE"]}, includedDatasetColumns={"USERS": ["GENDER"]}),
+            "USERS cannot be in both",
+        ),
         ({"solutionConfig": {"eventValueThreshold": "nan"}}, "eventValueThreshold is 'nan'"),
         ({"performIncrementalUpdate": True}, "performIncrementalUpdate"),
         ({"performHPO": True, "recipe": "aws-user-personalization-v2"}, "no hyperparameters to optimize"),

@@ -23,7 +23,7 @@ from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
-from nextpick.resources import reports, versions
+from nextpick.resources import reports, training_data, versions
 from nextpick.resources.kinds import SOLUTION
 from nextpick.serving.versions import FORMAT, load
 from nextpick.store import log as event_log
@@ -52,7 +52,7 @@ def perform(work: Work) -> Outcome:
     if solution is None or solution.kind != SOLUTION.arn_kind:
         raise JobFailure("The solution was deleted during the training.")
     body = work.resource.body
-    excluded = excluded_columns(body.get("solutionConfig", {}), solution)
+    excluded = excluded_columns(work, body.get("solutionConfig", {}), solution)
     base = _base(work, solution) if body["trainingMode"] == "UPDATE" else None
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
         made = train(work, out, body, solution.parent or "", body.get("eventType"), excluded, base)
@@ -171,11 +171,11 @@ def _base(work: Work, solution: Resource) -> Resource:
     return base
 
 
-def excluded_columns(config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:
+def excluded_columns(work: Work, config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:
     """Return by type of dataset the columns that a solution leaves out."""
-    asked = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
-    new = solution.internal.get("excluded", {})
-    return {kind: [*asked.get(kind, []), *new.get(kind, [])] for kind in {*asked, *new}}
+    chosen, new = config.get("trainingDataConfig", {}), solution.internal.get("excluded", {})
+    with work.records.read() as tx:
+        return training_data.left_out(tx, solution.parent or "", chosen, new)
 
 
 def _check(data: Data, work: Work, info: RecipeInfo | None, rules: tuple[EventRule, ...]) -> None:
