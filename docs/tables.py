@@ -90,4 +90,4 @@ def _range(field: Field) -> str:
     low, high = field.metadata["low"], field.metadata["high"]
     if low is not None:
         return f"{low} to {high}"
-    return "true, false" if isinstance(field.default, bool) else "any text"
+    return "true, false" if isinstance(field.default, bool) else ", ".join(field.metadata["choices"])

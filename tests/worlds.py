@@ -1,11 +1,13 @@
 """An engine's clients, and small worlds whose right answers are known."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import nextpick
+from nextpick.store.records import Records
 
 ROLE = "arn:aws:iam::000000000000:role/personalize"
 INTERACTIONS_SCHEMA = """{"type": "record", "name": "Interactions",
@@ -33,6 +35,25 @@ def settle(describe: Callable[[], dict[str, Any]], timeout_s: float = 60) -> dic
         if resource["status"] not in on_its_way and update not in on_its_way:
             return resource
         assert time.monotonic() < deadline, f"still {resource['status']} after {timeout_s} s"
+
+
+@contextmanager
+def in_state(api: "Api", arn: str, status: str) -> Iterator[None]:
+    """Have a resource in a state while something is tried."""
+    with closing(Records(api.library.home / "nextpick.db")) as records:
+        with records.write() as tx:
+            found = tx.get(arn)
+            assert found is not None, arn
+            before, found.status = found.status, status
+            tx.save(found)
+        try:
+            yield
+        finally:
+            with records.write() as tx:
+                found = tx.get(arn)
+                if found is not None:
+                    found.status = before
+                    tx.save(found)
 
 
 class Api:

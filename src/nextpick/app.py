@@ -83,6 +83,7 @@ class Engine:
             tails,
             self._writer,
             clock,
+            settings.describe_wait_s,
         )
         with self.records.write() as tx:
             page_secret = tx.secret("pages", secrets.token_bytes(32))

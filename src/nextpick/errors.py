@@ -34,6 +34,12 @@ class InvalidInput(ServiceError):
     """Provide a valid value for the field or parameter."""
 
 
+class StillCreating(InvalidInput):
+    """The resource is still being created."""
+
+    code = "InvalidInputException"
+
+
 class ResourceNotFound(ServiceError):
     """Could not find the specified resource."""
 

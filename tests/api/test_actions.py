@@ -215,6 +215,23 @@ def test_a_date_that_was_put_counts_at_once(world: Actions) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("properties", "words"),
+    [
+        ({"value": 0}, "a: VALUE is 0; it must be from 1 to 10"),
+        ({"value": "11"}, "a: VALUE is 11; it must be from 1 to 10"),
+        ({"repeatFrequency": 31}, "a: REPEAT_FREQUENCY is 31; it must be from 0 to 30"),
+    ],
+)
+def test_an_action_beyond_the_limits_is_refused(
+    world: Actions, properties: dict[str, Any], words: str
+) -> None:
+    action = {"actionId": "a", "properties": json.dumps(properties)}
+    with pytest.raises(ClientError, match=words) as refused:
+        world.api.events.put_actions(datasetArn=world.actions, actions=[action])
+    assert refused.value.response["Error"]["Code"] == "InvalidInputException"
+
+
 def test_metrics_say_how_well_taking_is_foreseen(world: Actions) -> None:
     metrics = world.api.personalize.get_solution_metrics(solutionVersionArn=world.best)["metrics"]
     assert {"auc", "precision", "recall", "coverage"} < set(metrics)

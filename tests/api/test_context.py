@@ -117,9 +117,12 @@ def test_a_ranking_follows_the_context(shop: Shop) -> None:
     assert [int(item["itemId"][1:]) % 2 for item in answer["personalizedRanking"]] == [1] * 10 + [0] * 10
 
 
-def test_a_column_that_is_excluded_is_not_learnt_from(shop: Shop) -> None:
-    config = {"trainingDataConfig": {"excludedDatasetColumns": {"INTERACTIONS": ["DEVICE"]}}}
-    campaign = deployed(shop, "excluded", solutionConfig=config)
+@pytest.mark.parametrize(("said", "column"), [("excluded", "DEVICE"), ("included", "TEMPERATURE")])
+def test_a_column_that_is_excluded_or_not_included_is_not_learnt_from(
+    shop: Shop, said: str, column: str
+) -> None:
+    config = {"trainingDataConfig": {f"{said}DatasetColumns": {"Interactions": [column]}}}
+    campaign = deployed(shop, said, solutionConfig=config)
     plain = shop.recommend(campaign, userId="u6")["itemList"]
     assert shop.recommend(campaign, userId="u6", context={"DEVICE": "TV"})["itemList"] == plain
     warm = shop.recommend(campaign, userId="u6", numResults=10, context={"TEMPERATURE": "30"})

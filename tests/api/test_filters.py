@@ -1,13 +1,15 @@
 """Filters through the API: created, evaluated at the next request, refused with a reason."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
 
 from films import ALL, COMEDY, HORROR, World
-from worlds import open_api
+from worlds import in_state, open_api
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,19 @@ def test_an_answer_has_what_the_filter_lets_through(
     world: World, expression: str, expected: set[int]
 ) -> None:
     assert world.items_of(expression) == expected
+
+
+def test_items_that_only_fill_a_filtered_answer_up_are_called_popular(world: World) -> None:
+    campaign = world.deployed("v2", world.version("v2", "aws-user-personalization-v2"))
+    comedy = world.filter("filled", 'INCLUDE ItemID WHERE Items.GENRE IN ("comedy")')
+    items = world.recommend(campaign, userId="u1", filterArn=comedy)["itemList"]
+    reasons = {int(item["itemId"][1:]): item.get("reason", []) for item in items}
+    assert set(reasons) == COMEDY
+    for number, reason in reasons.items():  # u1 has to do with odd items alone
+        assert reason in ([["Exploration"], ["Popular item"]] if number % 2 == 0 else [[], ["Exploration"]])
+    assert ["Popular item"] in reasons.values()
+    for item in world.recommend(campaign, userId="u1", numResults=40)["itemList"]:
+        assert item.get("reason", []) in ([], ["Exploration"]), "no filter has left a place to fill"
 
 
 def test_filters_know_what_the_user_did_and_what_is_sent_a_moment_ago(world: World) -> None:
@@ -162,6 +177,23 @@ def test_metadata_comes_as_text_under_camel_case(world: World) -> None:
             world.recommend(arn, userId="u2", numResults=k, metadataColumns=asked)
 
 
+def test_a_request_waits_for_a_filter_that_is_being_created(world: World) -> None:
+    arn = world.filter("soon", 'INCLUDE ItemID WHERE Items.GENRE IN ("comedy")')
+    asked = partial(world.recommend, world.campaign, userId="u1", filterArn=arn)
+    with ThreadPoolExecutor(1) as pool:
+        with in_state(world.api, arn, "CREATE IN_PROGRESS"):
+            answer = pool.submit(asked)
+            with pytest.raises(TimeoutError):
+                answer.result(timeout=0.2)
+        assert len(answer.result()["itemList"]) == len(COMEDY)
+    with (
+        in_state(world.api, arn, "CREATE FAILED"),
+        pytest.raises(ClientError, match="is CREATE FAILED") as no,
+    ):
+        asked()
+    assert no.value.response["Error"]["Code"] == "InvalidInputException"
+
+
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
@@ -221,7 +253,7 @@ def test_filters_are_listed_described_and_deleted(world: World) -> None:
         world.filter("kept", expression)
     assert again.value.response["Error"]["Code"] == "ResourceAlreadyExistsException"
     world.api.personalize.delete_filter(filterArn=arn)
-    with pytest.raises(ClientError, match="that is ACTIVE"):
+    with pytest.raises(ClientError, match="Could not find a filter"):
         world.recommend(world.campaign, userId="u1", filterArn=arn)
     world.api.personalize.describe_filter(filterArn=arn)
     with pytest.raises(ClientError) as gone:

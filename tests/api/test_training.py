@@ -257,14 +257,33 @@ def test_recipes_are_listed_by_name_and_described(shop: Shop) -> None:
     assert recipe["recipeType"] == "RELATED_ITEMS"
     algorithm = shop.api.personalize.describe_algorithm(algorithmArn=recipe["algorithmArn"])["algorithm"]
     assert algorithm["defaultHyperParameters"]["popularity_discount_factor"] == "0.5"
-    shop.api.personalize.describe_feature_transformation(
+    described = shop.api.personalize.describe_feature_transformation(
         featureTransformationArn=recipe["featureTransformationArn"]
-    )
+    )["featureTransformation"]
+    assert described["defaultParameters"] == {
+        "min_user_history_length_percentile": "0.005",
+        "max_user_history_length_percentile": "0.995",
+        "min_item_interaction_count_percentile": "0.0",
+        "max_item_interaction_count_percentile": "1.0",
+    }
+    cold = shop.api.personalize.describe_feature_transformation(
+        featureTransformationArn="arn:aws:personalize:::feature-transformation/featurize_coldstart"
+    )["featureTransformation"]["defaultParameters"]
+    assert cold == {
+        "min_user_history_length_percentile": "0.0",
+        "max_user_history_length_percentile": "0.99",
+        "cold_start_max_interactions": "15",
+        "cold_start_max_duration": "5.0",
+        "cold_start_relative_from": "latestItem",
+    }
 
 
 def excluding(dataset_type: str, column: str) -> dict[str, Any]:
-    config = {"excludedDatasetColumns": {dataset_type: [column]}}
-    return {"solutionConfig": {"trainingDataConfig": config}}
+    return choosing(excludedDatasetColumns={dataset_type: [column]})
+
+
+def choosing(**columns: dict[str, list[str]]) -> dict[str, Any]:
+    return {"solutionConfig": {"trainingDataConfig": columns}}
 
 
 @pytest.mark.parametrize(
@@ -275,6 +294,12 @@ def excluding(dataset_type: str, column: str) -> dict[str, Any]:
         (excluding("INTERACTIONS", "USER_ID"), "USER_ID"),
         (excluding("INTERACTIONS", "EVENT_TYPE"), "EVENT_TYPE"),
         (excluding("INTERACTIONS", "NOPE"), "NOPE"),
+        (choosing(includedDatasetColumns={"ITEM": []}), "includedDatasetColumns names ITEM"),
+        (choosing(includedDatasetColumns={"INTERACTIONS": ["NOPE"]}), "includedDatasetColumns names NOPE"),
+        (
+            choosing(excludedDatasetColumns={"Users": ["AGE"]}, includedDatasetColumns={"USERS": ["GENDER"]}),
+            "USERS cannot be in both",
+        ),
         ({"solutionConfig": {"eventValueThreshold": "nan"}}, "eventValueThreshold is 'nan'"),
         ({"performIncrementalUpdate": True}, "performIncrementalUpdate"),
         ({"performHPO": True, "recipe": "aws-user-personalization-v2"}, "no hyperparameters to optimize"),
@@ -298,3 +323,34 @@ def test_users_outside_the_percentiles_are_not_trained_on(shop: Shop) -> None:
         report = json.loads(shop.api.nextpick.get_job_report(resourceArn=version)["report"])
         found.append(report["interactions"])
     assert found == [1600, 1200]
+
+
+def test_a_cold_start_tries_out_the_items_that_are_cold(shop: Shop) -> None:
+    latest, day = 1_700_002_000, 86_400
+    cold = [f"u{n % 60},cold{n},{latest}\n" for n in range(110)]
+    older = [f"u{n % 60},older{n},{latest - 10 * day}\n" for n in range(20)]
+    shop.imported(shop.start_import("cold", checkerboard() + "".join(cold + older)))
+
+    def version(name: str, **features: str) -> dict[str, Any]:
+        config = {"featureTransformationParameters": features}
+        return shop.trained(shop.train(shop.solution(name, "aws-hrnn-coldstart", solutionConfig=config)))
+
+    def tried(campaign: str) -> set[str]:
+        ask = shop.api.nextpick.explain_recommendations
+        items = [
+            i for n in range(20) for i in ask(campaignArn=campaign, userId=f"u{n}", numResults=25)["items"]
+        ]
+        return {i["itemId"].rstrip("0123456789") for i in items if i["source"] == "EXPLORATION"}
+
+    always = {"campaignConfig": {"itemExplorationConfig": {"explorationWeight": "1"}}}
+    made = version("five-days")
+    assert tried(shop.deployed("five-days", made["solutionVersionArn"], **always)) == {"cold"}
+    made = version("eleven-days", cold_start_max_duration="11.0")
+    assert tried(shop.deployed("eleven-days", made["solutionVersionArn"], **always)) == {"cold", "older"}
+    made = version("from-now", cold_start_relative_from="currentTime")
+    assert made["status"] == "CREATE FAILED"
+    assert "Dataset has 0 cold items; aws-hrnn-coldstart needs 100 to 80000" in made["failureReason"]
+    for name, text in (("max_interactions", "0"), ("max_duration", "0"), ("relative_from", "yesterday")):
+        with pytest.raises(ClientError, match=f"cold_start_{name} is '?{text}'?; it must be") as refused:
+            version("refused", **{f"cold_start_{name}": text})
+        assert code(refused) == "InvalidInputException"

@@ -1,15 +1,13 @@
 """Every error that the service models list for an operation is raised by what causes it."""
 
 import re
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 
 import pytest
 from botocore.exceptions import ClientError
 from estate import NOWHERE, Estate
 from model import ERRORS, OPERATIONS, beyond, placed, sample
 
-from nextpick.store.records import Records
+from worlds import in_state
 
 # What each operation is about: the member that names it. Of a Create, where the new resource goes.
 ABOUT = {
@@ -65,25 +63,6 @@ def unknown(member: str) -> str:
     return f"{NOWHERE}{'campaign' if kind == 'resource' else kind}/nothing"
 
 
-@contextmanager
-def in_state(estate: Estate, arn: str, status: str) -> Iterator[None]:
-    """Have a resource in a state while something is tried."""
-    with closing(Records(estate.api.library.home / "nextpick.db")) as records:
-        with records.write() as tx:
-            found = tx.get(arn)
-            assert found is not None, arn
-            before, found.status = found.status, status
-            tx.save(found)
-        try:
-            yield
-        finally:
-            with records.write() as tx:
-                found = tx.get(arn)
-                if found is not None:
-                    found.status = before
-                    tx.save(found)
-
-
 def cause(estate: Estate, operation: str, error: str) -> None:
     """Do what must raise the error."""
     shape = OPERATIONS[operation].input_shape
@@ -123,7 +102,7 @@ def disturb(estate: Estate, operation: str) -> None:
     else:
         request = estate.good(operation)
         status = {"StopSolutionVersionCreation": "CREATE STOPPING", "StartRecommender": "STOP IN_PROGRESS"}
-        with in_state(estate, request[about(operation)], status.get(operation, "CREATE IN_PROGRESS")):
+        with in_state(estate.api, request[about(operation)], status.get(operation, "CREATE IN_PROGRESS")):
             estate.call(operation, request)
 
 

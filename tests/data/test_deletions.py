@@ -1,5 +1,6 @@
 """Deleting users: from parts, the log, snapshots, models, and what is in memory; nothing of them is left on disk."""
 
+import base64
 import json
 import subprocess
 import time
@@ -12,6 +13,9 @@ from botocore.exceptions import ClientError
 
 from films import World
 from nextpick.data.dataset import open_snapshot
+from nextpick.store.stream import Config, New, Record, Stream, hash_of, letters_path
+from nextpick.stream.letters import DeadLetters
+from nextpick.stream.registry import Streams
 from worlds import ROLE, Api, open_api
 
 GONE = "a-user-to-be-forgotten"
@@ -59,9 +63,31 @@ def known_everywhere(api: Api) -> World:
         event = {"eventType": "rent", "sentAt": 1_800_000_000, "itemId": "i9"}
         named = {} if user is None else {"userId": user}
         api.events.put_events(trackingId=world.tracker, sessionId="of-the-user", eventList=[event], **named)
+    in_a_stream(world)
     world.version("knows", "aws-user-personalization")
     world.version("segments", "aws-item-affinity")
     return world
+
+
+def in_a_stream(world: World) -> Stream:
+    """Send events of the user, and others, to a stream, one of them twice: it is a dead letter too."""
+    streams = Streams(world.api.library.home)
+    stream = streams.create(Config("clicks", "000000000000", "us-east-1", 2, 1_700_000_000.0))
+    sent = {"trackingId": world.tracker, "eventType": "rent"}
+    lines = [
+        {**sent, "userId": GONE, "sessionId": "streamed"},
+        {**sent, "userId": GONE},
+        {**sent, "sessionId": "streamed"},
+        {**sent, "userId": "u1", "sessionId": "another"},
+        {**sent, "userId": GONE[::-1], "trackingId": "of-another-group"},
+    ]
+    data = [*(json.dumps(line).encode() for line in lines), b"no JSON"]
+    stream.append([New(f"{n}", line, hash_of(f"{n}")) for n, line in enumerate(data)], 1_700_000_000.0)
+    for line in (data[0], data[3]):
+        DeadLetters(stream).write(
+            "events", [Record(0, 1, "k", line, 1_700_000_000.0)], "why", 1_700_000_000.0
+        )
+    return stream
 
 
 def test_nothing_of_a_deleted_user_is_left(api: Api) -> None:
@@ -73,10 +99,16 @@ def test_nothing_of_a_deleted_user_is_left(api: Api) -> None:
     assert files_with(api.library.home, GONE) != []
     done = delete(api, world.group, f"USER_ID\n{GONE}\nnobody-we-know\n")
     assert done["status"] == "COMPLETED", done
-    assert done["numDeleted"] == 1000 + 1 + 3
+    assert done["numDeleted"] == 1000 + 1 + 3 + 4
     told = report(api, done["dataDeletionJobArn"])
     assert told["found_afterwards"] == 0
-    assert told["deleted"]["versions"] == 2
+    assert (told["deleted"]["versions"], told["deleted"]["records_in_streams"]) == (2, 4)
+    stream = Streams(api.library.home).get("000000000000", "us-east-1", "clicks")
+    assert [b"u1" in data or b"another" in data or data == b"no JSON" for data in stream.all_data()] == [
+        True
+    ] * 3
+    (letter,) = letters_path(stream.directory).read_text().splitlines()
+    assert b"u1" in base64.b64decode(json.loads(letter)["data"])
     assert files_with(api.library.home, GONE) == []
     assert world.items_of(rule, user=GONE, campaign=campaign) == set(), "nor in memory"
     assert world.recommend(campaign, userId="u1", numResults=40)["itemList"] == before, "others' answers stay"

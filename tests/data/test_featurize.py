@@ -33,9 +33,9 @@ def histories_of(data: Data) -> list[list[int]]:
 
 def test_users_with_too_long_or_too_short_histories_keep_their_row_and_lose_their_interactions() -> None:
     data = data_of([0], [1, 2], [], [0, 1, 2], [0, 1, 2, 3, 4, 0, 1, 2])
-    kept = featurize.without_outliers(data, {"min_user_history_length_percentile": 0.3})
+    kept = featurize.without_outliers(data, {"min_user_history_length_percentile": 0.4})
     assert histories_of(kept) == [[], [1, 2], [], [0, 1, 2], [0, 1, 2, 3, 4, 0, 1, 2]]
-    kept = featurize.without_outliers(data, {"max_user_history_length_percentile": 0.9})
+    kept = featurize.without_outliers(data, {"max_user_history_length_percentile": 0.6})
     assert histories_of(kept) == [[0], [1, 2], [], [0, 1, 2], []]
     assert kept.interactions.time.tolist() == [0, 1, 2, 3, 4, 5]
 
@@ -44,6 +44,21 @@ def test_items_that_are_too_popular_lose_their_interactions() -> None:
     data = data_of([0, 1], [0, 2], [0, 3])
     kept = featurize.without_outliers(data, {"max_item_interaction_count_percentile": 0.5})
     assert histories_of(kept) == [[1], [2], [3]]
+
+
+def test_the_longest_of_a_hundred_histories_is_kept_and_two_of_two_hundred_are_not() -> None:
+    few, many = ([[0] * n for n in range(1, size + 1)] for size in (100, 202))
+    assert featurize.without_outliers(data_of(*few), featurize.OF_HISTORIES).interactions.offsets[-1] == 5050
+    kept = histories_of(featurize.without_outliers(data_of(*many), featurize.OF_HISTORIES))
+    assert [len(history) for history in kept if history] == list(range(1, 201))
+
+
+def test_cold_items_have_few_interactions_of_late_the_youngest_first() -> None:
+    data = data_of([0, 1, 2], [1, 1, 3], [4])  # at times 0 to 6
+    day = 86_400
+    assert featurize.cold_items(data, 15, 4 / day, 6).tolist() == [4, 3, 2]
+    assert featurize.cold_items(data, 2, 6 / day, 6).tolist() == [4, 3, 2, 0]
+    assert featurize.cold_items(data, 3, 6 / day, 6).tolist() == [4, 3, 2, 1, 0]
 
 
 def test_nothing_asked_for_leaves_the_data_as_it_is() -> None:
@@ -55,6 +70,7 @@ def test_nothing_asked_for_leaves_the_data_as_it_is() -> None:
     ("given", "why"),
     [
         ({"zzz": "1"}, "no featureTransformationParameter zzz"),
+        ({"min_user_history_length_percentile": "0.99"}, "less than"),
         ({"min_item_interaction_count_percentile": "0.1"}, "no featureTransformationParameter min_item"),
         ({"min_user_history_length_percentile": "x"}, "must be a number"),
         ({"max_user_history_length_percentile": "2"}, "from 0.0 to 1.0"),
@@ -66,4 +82,4 @@ def test_nothing_asked_for_leaves_the_data_as_it_is() -> None:
 )
 def test_a_parameter_that_is_unknown_or_out_of_range_is_refused(given: dict[str, str], why: str) -> None:
     with pytest.raises(InvalidInput, match=why):
-        featurize.parse(given, featurize.USERS, "aws-user-personalization")
+        featurize.parse(given, featurize.OF_HISTORIES, "aws-user-personalization")

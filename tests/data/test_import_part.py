@@ -73,6 +73,24 @@ def test_quotes_inside_quotes_are_escaped_either_way(tmp_path):
     ]
 
 
+def test_actions_have_a_value_of_one_to_ten_and_come_again_within_thirty_days(tmp_path):
+    actions = schema("Actions", "ACTION_ID string", "VALUE long null", "REPEAT_FREQUENCY long null")
+    header = "ACTION_ID,VALUE,REPEAT_FREQUENCY"
+    good = [("a", 1, 0), ("b", 10, 30), ("c", None, None)]
+    given = lines(header, "a,1,0", "b,10,30", "c,,")
+    report = imported(tmp_path / "good", given, of=actions, dataset_type="ACTIONS")
+    assert (sorted(rows(tmp_path / "good")), report.cells_nulled) == (good, 0)
+    given = lines(header, "a,0,0", "b,11,31", "c,5,-1")
+    report = imported(tmp_path / "bad", given, of=actions, dataset_type="ACTIONS")
+    assert sorted(rows(tmp_path / "bad")) == [("a", None, 0), ("b", None, None), ("c", 5, None)]
+    assert [(p.kind, p.column, p.count) for p in report.problems] == [
+        ("out of range", "VALUE", 2),
+        ("out of range", "REPEAT_FREQUENCY", 2),
+    ]
+    text = failure(tmp_path / "p", given, of=actions, dataset_type="ACTIONS", bad_row_share=0.01)
+    assert "VALUE '0' must be from 1 to 10" in text
+
+
 def test_an_empty_cell_is_null_quoted_or_not(tmp_path):
     header = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE,EVENT_VALUE"
     report = imported(tmp_path / "p", lines(header, 'u,i,1,"",', "u,i,2,,0.5"), of=INTERACTIONS)

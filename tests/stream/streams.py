@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from nextpick.store.stream import Config, New, Stream, hash_of
 from nextpick.stream.registry import Streams
-from nextpick.stream.store import Config, New, Stream, hash_of
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 

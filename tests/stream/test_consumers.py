@@ -13,9 +13,8 @@ from streams import make, new, until
 
 from fakes import Functions
 from nextpick.store.log import EventRow, LogReader
+from nextpick.store.stream import Record, Stream, letters_path
 from nextpick.stream import put_events
-from nextpick.stream.letters import letters_path
-from nextpick.stream.store import Record, Stream
 from served import Server, children_of, command_of
 from worlds import Api, open_api
 

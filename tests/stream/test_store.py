@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streams import ACCOUNT, REGION, make, new
 
-from nextpick.stream import store
+from nextpick.store import stream as store
+from nextpick.store.stream import HASH_SPACE, Config, Stream, StreamFull, StreamMissing, hash_range, shard_of
 from nextpick.stream.registry import StreamExists, Streams
-from nextpick.stream.store import HASH_SPACE, Config, Stream, StreamFull, StreamMissing, hash_range, shard_of
 
 
 @given(st.integers(0, HASH_SPACE - 1), st.integers(1, 64))

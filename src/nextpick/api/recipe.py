@@ -77,7 +77,7 @@ def describe_feature_transformation(ctx: Context, request: Request) -> Answer:
         "featureTransformation": {
             "name": parts.path,
             "featureTransformationArn": arn,
-            "defaultParameters": {},
+            "defaultParameters": catalogue.default_features(parts.path),
             "creationDateTime": _SINCE,
             "lastUpdatedDateTime": _SINCE,
             "status": "ACTIVE",

@@ -1,14 +1,12 @@
 """CreateRecommender, UpdateRecommender, StartRecommender and StopRecommender."""
 
-from typing import Any
-
 from nextpick.api.context import Answer, Context, Request, body_of, operation, tags_of
-from nextpick.api.solution_config import check_excluded, find_recipe
+from nextpick.api.solution_config import find_recipe
 from nextpick.errors import InvalidInput
 from nextpick.recipes.catalogue import RecipeInfo
-from nextpick.resources import lifecycle, recommenders, rules, versions
+from nextpick.resources import lifecycle, recommenders, rules, training_data, versions
 from nextpick.resources.kinds import DATASET_GROUP, RECOMMENDER
-from nextpick.store.records import Resource, Transaction
+from nextpick.store.records import Resource
 
 
 @operation("CreateRecommender")
@@ -19,7 +17,7 @@ def create_recommender(ctx: Context, request: Request) -> Answer:
         group = lifecycle.get(tx, DATASET_GROUP, request["datasetGroupArn"], **ctx.owner)
         lifecycle.require_active(group, "a recommender")
         _check_domain(info, group)
-        _check_training_data(tx, group, config)
+        training_data.check(tx, group.arn, config.get("trainingDataConfig", {}))
         if versions.interactions_dataset(tx, group.arn) is None:
             raise InvalidInput(f"{group.arn} has no Interactions dataset; create one and import data first.")
         if ctx.settings.count_quotas:
@@ -46,7 +44,7 @@ def update_recommender(ctx: Context, request: Request) -> Answer:
         info = find_recipe(recommender.body["recipeArn"])
         recommenders.config_of(config, explores=info.explores)
         group = lifecycle.get(tx, DATASET_GROUP, recommender.parent or "", **ctx.owner)
-        _check_training_data(tx, group, config)
+        training_data.check(tx, group.arn, config.get("trainingDataConfig", {}))
         recommenders.request_update(tx, recommender, config, ctx.now())
     return {"recommenderArn": recommender.arn}
 
@@ -75,8 +73,3 @@ def _check_domain(info: RecipeInfo, group: Resource) -> None:
         raise InvalidInput(
             f"{info.name} is of domain {info.domain or 'none'}, {group.arn} of domain {domain}."
         )
-
-
-def _check_training_data(tx: Transaction, group: Resource, config: dict[str, Any]) -> None:
-    excluded = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
-    check_excluded(tx, group, excluded)

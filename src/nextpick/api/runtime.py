@@ -1,5 +1,6 @@
 """GetRecommendations, GetPersonalizedRanking, GetActionRecommendations: typed struct in, bytes out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from nextpick.errors import InvalidInput, ResourceNotFound
+from nextpick.errors import InvalidInput, ResourceNotFound, StillCreating
 from nextpick.names import campaign_id, parse_arn, request_id
 from nextpick.serving import actions, metadata, recommend
 from nextpick.serving.exclusions import exclusion_of
@@ -38,23 +39,48 @@ OPERATIONS = (
 # Source: developer guide, "Promoting items in recommendations": the recipes that can are named there.
 _WITHOUT_PROMOTIONS = ("aws-hrnn", "aws-hrnn-metadata", "aws-hrnn-coldstart", "aws-semantic-similarity")
 
+_LOOK_EVERY_S = 0.03
+
 _encode = msgspec.json.Encoder().encode
 
 Answer = Callable[[Asker, CampaignView, Version, Any], bytes]
 AnswerByRules = Callable[[Asker, CampaignView, Version, Any, Any], bytes]
+Handler = Callable[[Serving, Call, Any], bytes | Awaitable[bytes]]
 
 
 def routes(serving: Serving) -> dict[tuple[str, str], Route]:
     """Return the routes, served on the event loop once a campaign's version is loaded."""
     return {
-        OPERATIONS[0]: Route(partial(_get_recommendations, serving), GetRecommendations, inline=True),
-        OPERATIONS[1]: Route(
-            partial(_get_personalized_ranking, serving), GetPersonalizedRanking, inline=True
-        ),
-        OPERATIONS[2]: Route(
-            partial(_get_action_recommendations, serving), GetActionRecommendations, inline=True
-        ),
+        operation: Route(partial(_patiently, handler, serving), struct, inline=True)
+        for operation, handler, struct in zip(
+            OPERATIONS,
+            (_get_recommendations, _get_personalized_ranking, _get_action_recommendations),
+            (GetRecommendations, GetPersonalizedRanking, GetActionRecommendations),
+            strict=True,
+        )
     }
+
+
+def _patiently(handler: Handler, serving: Serving, call: Call, request: Any) -> bytes | Awaitable[bytes]:
+    """Answer a request; one whose filter is being created is answered when it is ACTIVE, which takes moments."""
+    try:
+        return handler(serving, call, request)
+    except StillCreating:
+        return _when_created(handler, serving, call, request)
+
+
+async def _when_created(handler: Handler, serving: Serving, call: Call, request: Any) -> bytes:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + serving.wait_s
+    while True:
+        try:
+            answer = handler(serving, call, request)
+        except StillCreating:
+            if loop.time() >= deadline:
+                raise
+            await asyncio.sleep(_LOOK_EVERY_S)
+            continue
+        return answer if isinstance(answer, bytes) else await answer
 
 
 def _get_recommendations(
@@ -296,7 +322,7 @@ def find_filter(serving: Serving, call: Call, campaign: CampaignView, arn: str |
         return None
     found = serving.find_filter(arn, call.account, call.region)
     if found is None:
-        raise ResourceNotFound(f"Could not find a filter with Arn {arn} that is ACTIVE.")
+        raise ResourceNotFound(f"Could not find a filter with Arn {arn}.")
     if found.group != campaign.group:
         raise InvalidInput(f"{arn} is of {found.group}, {campaign.arn} of {campaign.group}.")
     return found

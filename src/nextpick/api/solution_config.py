@@ -8,13 +8,14 @@ import re
 from types import ModuleType
 from typing import Any
 
-from nextpick.data import featurize, kinds
+from nextpick.data import featurize
 from nextpick.data.avro import Schema, parse_schema
 from nextpick.data.metrics import METRICS
 from nextpick.errors import InvalidInput, ResourceNotFound
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
+from nextpick.resources import training_data
 from nextpick.resources.kinds import DATASET
 from nextpick.store.records import Resource, Transaction
 
@@ -125,8 +126,8 @@ def _check_ranges(module: ModuleType, config: dict[str, Any]) -> None:
 
 def check_columns(tx: Transaction, group: Resource, config: dict[str, Any]) -> None:
     """Raise InvalidInput, naming it, for a column that is to be left out or to be optimized and cannot be."""
-    excluded = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
-    check_excluded(tx, group, excluded)
+    chosen = config.get("trainingDataConfig", {})
+    training_data.check(tx, group.arn, chosen)
     name = config.get("optimizationObjective", {}).get("itemAttribute")
     if "optimizationObjective" not in config:
         return
@@ -139,7 +140,7 @@ def check_columns(tx: Transaction, group: Resource, config: dict[str, Any]) -> N
         raise InvalidInput(f"The Items dataset of {group.arn} has no column {name}, the itemAttribute.")
     if field.type not in ("int", "long", "float", "double") or field.nullable:
         raise InvalidInput(f"The itemAttribute {name} must be of a numeric type, in a schema without null.")
-    if name in excluded.get("ITEMS", []):
+    if name in training_data.left_out(tx, group.arn, chosen).get("ITEMS", []):
         raise InvalidInput(f"{name} cannot be both the itemAttribute and excluded from training.")
 
 
@@ -156,29 +157,6 @@ def _items_schema(tx: Transaction, group: Resource) -> Schema | None:
     items = next((d for d in datasets if d.body["datasetType"] == "ITEMS"), None)
     found = tx.get(items.body["schemaArn"]) if items else None
     return parse_schema(found.body["schema"]) if found else None
-
-
-def check_excluded(tx: Transaction, group: Resource, excluded: dict[str, list[str]]) -> None:
-    """Raise InvalidInput, naming it, for a column to leave out that is not there, or may not be."""
-    datasets = {
-        dataset.body["datasetType"]: dataset for dataset in tx.find(DATASET.arn_kind, parent=group.arn)
-    }
-    for dataset_type, columns in excluded.items():
-        kind = kinds.find(
-            dataset_type.upper(), None
-        )  # what a domain adds to the required columns may be left out
-        if kind is None:
-            raise InvalidInput(f"excludedDatasetColumns names {dataset_type}, which is no type of dataset.")
-        dataset = datasets.get(dataset_type.upper())
-        schema = tx.get(dataset.body["schemaArn"]) if dataset else None
-        known = [field.name for field in parse_schema(schema.body["schema"]).fields] if schema else None
-        for column in columns:
-            if column == "EVENT_TYPE" or column in kind.required:
-                raise InvalidInput(f"The column {column} of {dataset_type} cannot be excluded from training.")
-            if known is not None and column not in known:
-                raise InvalidInput(
-                    f"excludedDatasetColumns names {column}, which {dataset_type} does not have."
-                )
 
 
 def refuse_domain(info: RecipeInfo) -> None:

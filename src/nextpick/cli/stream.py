@@ -12,7 +12,7 @@ import typer
 from nextpick.settings import Settings
 
 if TYPE_CHECKING:
-    from nextpick.stream.store import Stream
+    from nextpick.store.stream import Stream
 
 app = typer.Typer(no_args_is_help=True, help="Event streams: records on disk in order, taken by consumers.")
 
@@ -36,8 +36,8 @@ def create(
     """Make a stream."""
     import re
 
+    from nextpick.store.stream import Config
     from nextpick.stream.registry import StreamExists, Streams
-    from nextpick.stream.store import Config
 
     settings = _settings(home)
     if not re.fullmatch(r"[a-zA-Z0-9_.-]{1,128}", name):
@@ -107,8 +107,8 @@ def consume(
 @app.command(name="list")
 def list_(home: Home = None) -> None:
     """List streams: shards, records, how far their consumers are behind, dead letters."""
+    from nextpick.store.stream import letters_path
     from nextpick.stream.checkpoints import Checkpoints, position
-    from nextpick.stream.letters import letters_path
     from nextpick.stream.registry import Streams
 
     for stream in Streams(_settings(home).home).all():
@@ -152,8 +152,8 @@ def tail(
 @app.command()
 def delete(name: Name, home: Home = None) -> None:
     """Delete a stream with all its records."""
+    from nextpick.store.stream import StreamMissing
     from nextpick.stream.registry import Streams
-    from nextpick.stream.store import StreamMissing
 
     settings = _settings(home)
     try:
@@ -163,7 +163,7 @@ def delete(name: Name, home: Home = None) -> None:
 
 
 def _told(stream: "Stream", record: Any) -> dict[str, Any]:
-    from nextpick.stream.store import shard_name
+    from nextpick.store.stream import shard_name
 
     told = {
         "shardId": shard_name(record.shard),
@@ -185,8 +185,8 @@ def _archive(name: str, location: str) -> dict[str, Any]:
 
 
 def _stream(settings: Settings, name: str) -> "Stream":
+    from nextpick.store.stream import StreamMissing
     from nextpick.stream.registry import Streams
-    from nextpick.stream.store import StreamMissing
 
     try:
         return Streams(settings.home).get(settings.account, settings.region, name)

@@ -26,7 +26,8 @@ class Spec(NamedTuple):
     """A column of a part.
 
     type: as stored: texts that repeat as dictionaries, numbers with 64 bits;  most: longest text, characters;
-    nullable: whether a cell may be empty;  time: whether it holds seconds since 1970;  textual: free text.
+    nullable: whether a cell may be empty;  time: whether it holds seconds since 1970;  textual: free text;
+    limits: the least and the greatest number, None where there are none.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Spec(NamedTuple):
     nullable: bool
     time: bool
     textual: bool
+    limits: tuple[int, int] | None = None
 
 
 def specs(schema: Schema, kind: kinds.Kind) -> tuple[Spec, ...]:
@@ -48,7 +50,8 @@ def arrow_schema(columns: tuple[Spec, ...]) -> pa.Schema:
 
 
 def fits(table: pa.Table, columns: tuple[Spec, ...]) -> bool:
-    """Tell whether typed cells keep the rules that a type does not say: nulls, lengths, finite, seconds."""
+    """Tell whether typed cells keep the rules that a type does not say: nulls, lengths, finite, limits,
+    seconds."""
     return all(_column_fits(table.column(column.name), column) for column in columns)
 
 
@@ -66,7 +69,7 @@ def _spec(field: Field, kind: kinds.Kind) -> Spec:
     most = (MAX_ID if is_id else MAX_STRING) if is_text and not field.textual else None
     time = field.name.endswith("TIMESTAMP") and not is_text and field.type != "boolean"
     stored = _DICTIONARY if repeats else _STORED[field.type]
-    return Spec(field.name, stored, most, field.nullable, time, field.textual)
+    return Spec(field.name, stored, most, field.nullable, time, field.textual, kind.limits(field.name))
 
 
 def _column_fits(cells: pa.ChunkedArray, column: Spec) -> bool:
@@ -74,6 +77,9 @@ def _column_fits(cells: pa.ChunkedArray, column: Spec) -> bool:
         return False
     if pa.types.is_floating(column.type) and not pc.all(pc.is_finite(cells), min_count=0).as_py():
         return False
+    if column.limits is not None and cells.null_count < len(cells):
+        least, greatest = (scalar.as_py() for scalar in pc.min_max(cells).values())
+        return column.limits[0] <= least and greatest <= column.limits[1]
     if column.time:
         newest = pc.max(cells).as_py()
         return newest is None or newest < MILLISECONDS

@@ -132,6 +132,7 @@ class Data(NamedTuple):
     both in the order of their hash.
     reward [n_items] float32: what an item is worth, None where nothing but relevance counts; strength: how much
     that shall move answers. terms: None unless the recipe reads texts. impressions: None where there are none.
+    now: when the training began, seconds since 1970, 0 where that is not told.
     """
 
     interactions: Interactions
@@ -142,6 +143,7 @@ class Data(NamedTuple):
     strength: float = 0.0
     terms: Terms | None = None
     impressions: Impressions | None = None
+    now: int = 0
 
 
 @dataclass(frozen=True, slots=True)

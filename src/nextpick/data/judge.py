@@ -117,6 +117,16 @@ def _numbers(
         if late.any():
             problems.append(_Problem("milliseconds", _milliseconds, late))
             typed = pc.if_else(pa.array(late), None, typed)
+    if column.limits is not None:
+        low, high = column.limits
+        beyond = pc.fill_null(pc.or_(pc.less(typed, low), pc.greater(typed, high)), False)
+        outside = beyond.to_numpy(zero_copy_only=False)
+        if outside.any():
+            sentence = f"must be from {low} to {high}"
+            problems.append(
+                _Problem("out of range", lambda name, value: f"{name} {value} {sentence}", outside)
+            )
+            typed = pc.if_else(beyond, None, typed)
     return typed.cast(column.type), problems
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a reserved column must be: one of ``types``; categorical or not (None: either); textual."""
+    """What a reserved column must be: one of ``types``; categorical or not (None: either); textual; its numbers within
+    ``limits``, both included."""
 
     types: tuple[str, ...]
     never_null: bool = False
     categorical: bool | None = None
     textual: bool = False
+    limits: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Kind:
     reserved: Mapping[str, Rule] = field(default_factory=dict)
     least_metadata: int = 0
     most_metadata: int = 0
+
+    def limits(self, name: str) -> tuple[int, int] | None:
+        """Return the least and the greatest number a column may hold, None where there are no such limits."""
+        rule = self.reserved.get(name)
+        return rule.limits if rule is not None else None
 
     def is_metadata(self, name: str) -> bool:
         """Tell whether a column counts as metadata: one that is neither an id nor about the event."""
@@ -76,11 +83,11 @@ ACTIONS = Kind(
     required={"ACTION_ID": _ID},
     reserved={
         "CREATION_TIMESTAMP": _LONG,
-        "VALUE": _LONG,
+        "VALUE": Rule(("long",), limits=(1, 10)),
         "TYPE": Rule(("string",)),
         "EXPIRATION_TIMESTAMP": _LONG,
         "ACTION_EXPIRATION_TIMESTAMP": _LONG,
-        "REPEAT_FREQUENCY": _LONG,
+        "REPEAT_FREQUENCY": Rule(("long",), limits=(0, 30)),  # days
     },
     least_metadata=1,
     most_metadata=10,

@@ -32,6 +32,7 @@ def read_record(schema: Schema, kind: Kind, id: str, properties: dict[str, Any],
             raise InvalidInput(f"{id}: the schema has no field for {name}; it has {', '.join(fields)}.")
         if value is not None and value not in ("", []):
             held[field.name] = _value(id, field, value)
+            _check_limits(id, field.name, held[field.name], kind)
     for field in fields.values():
         if field.name in held or field.nullable:
             continue
@@ -79,6 +80,12 @@ def _value(id: str, field: Field, value: Any) -> str | list[str] | float | int |
     if field.name.endswith("TIMESTAMP") and found >= MILLISECONDS:
         raise InvalidInput(f"{id}: {field.name} is {value!r}; it must be in seconds, not milliseconds.")
     return found
+
+
+def _check_limits(id: str, name: str, value: Any, kind: Kind) -> None:
+    limits = kind.limits(name)
+    if limits is not None and not limits[0] <= value <= limits[1]:
+        raise InvalidInput(f"{id}: {name} is {value}; it must be from {limits[0]} to {limits[1]}.")
 
 
 def _text(id: str, field: Field, value: Any) -> str:

@@ -28,21 +28,25 @@ class Choice(NamedTuple):
         module = catalogue.load(self.info)
         return module, catalogue.parse_params(module, self.hyperparameters, self.features)
 
+    def featurized(self, data: Data) -> Data:
+        """Return the data as the recipe's feature transformation leaves it: without unusual users and items."""
+        others = catalogue.features_of(catalogue.load(self.info))
+        percentiles = featurize.parse(self.features, self.info.percentiles, self.info.name, others)
+        return featurize.without_outliers(data, percentiles)
+
 
 def prepared(snapshot: Path, config: dict[str, Any], event_type: str | None) -> Data:
-    """Return a snapshot as a solutionConfig wants it: events weighed, items valued, outliers left out."""
+    """Return a snapshot as a solutionConfig wants it: events weighed, items valued."""
     data = open_snapshot(snapshot)
     if config.get("eventsConfig", {}).get("eventParametersList"):
         data = objective.weighed(data, objective.event_rules(config, event_type))
-    data = objective.with_objective(data, config.get("optimizationObjective"))
-    features = config.get("featureTransformationParameters", {})
-    percentiles = {name: float(text) for name, text in features.items() if name.endswith("_percentile")}
-    return featurize.without_outliers(data, percentiles)
+    return objective.with_objective(data, config.get("optimizationObjective"))
 
 
 def measure(choice: Choice, data: Data, run: Run) -> dict[str, float]:
-    """Return the hold-out metrics of a choice."""
+    """Return the hold-out metrics of a choice on data that is not featurized yet."""
     module, params = choice.load()
+    data = choice.featurized(data)
     if choice.info.type == "USER_SEGMENTATION":
         return segments.evaluate(module, params, data, run)
     if hasattr(module, "evaluate"):

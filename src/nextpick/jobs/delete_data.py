@@ -26,8 +26,8 @@ from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
 from nextpick.models import artifact
 from nextpick.recipes import catalogue
 from nextpick.resources import lifecycle, reports, trained
-from nextpick.resources.kinds import DATASET, DATASET_IMPORT_JOB
-from nextpick.store import erase
+from nextpick.resources.kinds import DATASET, DATASET_IMPORT_JOB, EVENT_TRACKER
+from nextpick.store import erase, erase_streams
 from nextpick.store.records import Resource, Transaction
 
 _MOST_BYTES = 100 * 1024 * 1024
@@ -49,7 +49,8 @@ def perform(work: Work) -> Outcome:
     """Delete the users that the CSV files name. Raises JobFailure for input that is none."""
     users = _users(work)
     gone = pa.array(users, pa.string())
-    deleted = {"rows_in_parts": 0, "rows_in_log": 0, "versions": 0}
+    deleted = {"rows_in_parts": 0, "rows_in_log": 0, "records_in_streams": 0, "versions": 0}
+    streams = work.settings.home / "streams"
     halted = _halt_reports(work)
     while True:
         group = work.resource.parent or ""
@@ -57,6 +58,8 @@ def perform(work: Work) -> Outcome:
         with work.records.read() as tx:
             datasets = tx.find(DATASET.arn_kind, parent=group)
             versions = trained.directories(tx, group)
+            trackers = _trackers(tx, group, datasets)
+        deleted["records_in_streams"] += erase_streams.remove_users(streams, trackers, set(users))
         log_dir = work.settings.home / "log"
         for dataset in datasets:
             deleted["rows_in_log"] += erase.remove_users(log_dir, stream_of(dataset), users)
@@ -80,10 +83,10 @@ def perform(work: Work) -> Outcome:
         if not busy:  # else something that began before may yet end with these users in it
             break
         _wait(work, busy)
-    found = _scan(work, datasets, users, gone)
+    found = _scan(work, datasets, users, gone) + erase_streams.count_users(streams, trackers, set(users))
     if found:
         raise JobFailure(f"After the deletion there are still {found} of the users' records; run it again.")
-    total = deleted["rows_in_parts"] + deleted["rows_in_log"]
+    total = deleted["rows_in_parts"] + deleted["rows_in_log"] + deleted["records_in_streams"]
 
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
         resource.body = {**resource.body, "numDeleted": total}
@@ -93,6 +96,12 @@ def perform(work: Work) -> Outcome:
                 reports.queue(tx, told_of, now)
 
     return Outcome(commit, {"users": len(users), "deleted": deleted, "found_afterwards": found})
+
+
+def _trackers(tx: Transaction, group: str, datasets: list[Resource]) -> set[str]:
+    """Return the tracking ids by which events come to a dataset group."""
+    trackers = tx.find(EVENT_TRACKER.arn_kind, parent=group)
+    return {held.body["trackingId"] for held in (*trackers, *datasets) if "trackingId" in held.body}
 
 
 def _halt_reports(work: Work) -> list[str]:

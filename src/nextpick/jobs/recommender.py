@@ -7,7 +7,7 @@ from nextpick.jobs import deploy, train, views
 from nextpick.jobs.work import JobFailure, Outcome, Work, results
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
-from nextpick.resources import lifecycle, recommenders, reports, versions
+from nextpick.resources import lifecycle, recommenders, reports, training_data, versions
 from nextpick.resources.views import is_lacking, with_view
 from nextpick.store.records import Resource, Transaction
 
@@ -26,7 +26,8 @@ def perform(work: Work) -> Outcome:
     if info is None:
         raise JobFailure(f"This nextpick has no recipe {recommender.body['recipeArn']}.")
     config = recommenders.target_config(recommender)
-    excluded = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
+    with work.records.read() as tx:
+        excluded = training_data.left_out(tx, recommender.parent or "", config.get("trainingDataConfig", {}))
     view = _view(work) if info.drops is not None else None
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
         group = recommender.parent or ""

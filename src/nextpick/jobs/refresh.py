@@ -18,7 +18,7 @@ def perform(work: Work) -> Outcome:
     if solution is None or solution.kind != SOLUTION.arn_kind:
         raise JobFailure("The solution was deleted during the refresh.")
     body = work.resource.body
-    excluded = train.excluded_columns(body.get("solutionConfig", {}), solution)
+    excluded = train.excluded_columns(work, body.get("solutionConfig", {}), solution)
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
         made = train.train(
             work, out, body, solution.parent or "", body.get("eventType"), excluded, work.resource

@@ -6,6 +6,7 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 import json
 import math
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
-from nextpick.resources import reports, versions
+from nextpick.resources import reports, training_data, versions
 from nextpick.resources.kinds import SOLUTION
 from nextpick.serving.versions import FORMAT, load
 from nextpick.store import log as event_log
@@ -51,7 +52,7 @@ def perform(work: Work) -> Outcome:
     if solution is None or solution.kind != SOLUTION.arn_kind:
         raise JobFailure("The solution was deleted during the training.")
     body = work.resource.body
-    excluded = excluded_columns(body.get("solutionConfig", {}), solution)
+    excluded = excluded_columns(work, body.get("solutionConfig", {}), solution)
     base = _base(work, solution) if body["trainingMode"] == "UPDATE" else None
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
         made = train(work, out, body, solution.parent or "", body.get("eventType"), excluded, base)
@@ -107,15 +108,20 @@ def train(
         with_impressions=not about_actions and (info is None or info.explores),
     )
     artifact.seal(out / "snapshot", {})
-    data = prepared(out / "snapshot", config, event_type)
+    data = prepared(out / "snapshot", config, event_type)._replace(now=int(started))
     _check(data, work, info, rules)
     if base is None:
-        choice = choose(body, out / "snapshot", data, work.run.share(0.3, 0.5))
+        tuning = work.run.share(0.3, 0.5)
+        tuning = tuning._replace(rng=work.run.rng.spawn(1)[0])  # what is measured next does not depend on it
+        choice = choose(body, out / "snapshot", data, tuning)
+        module, params = _fitting(choice, data)
         metrics = measure(choice, data, work.run.share(0.5, 0.65))
-        module, params = choice.load()
+        data = choice.featurized(data)
         state = module.fit(data, params, work.run.share(0.65, 0.95))
     else:
         choice, metrics = chosen(base.body), base.internal["metrics"]
+        _fitting(choice, data)
+        data = choice.featurized(data)
         state = _updated(work, base, choice, data)
     work.run.progress(0.95, "writing the version")
     artifact.save(out / "model", state, {"recipe": choice.info.name})
@@ -139,6 +145,14 @@ def train(
     return Trained(choice, metrics, trained_on, hours, report)
 
 
+def _fitting(choice: Choice, data: Data) -> tuple[ModuleType, Any]:
+    """Return the recipe's module and its Params; raises DataFailure for data the recipe says it cannot learn from."""
+    module, params = choice.load()
+    if hasattr(module, "check"):
+        module.check(data, params)
+    return module, params
+
+
 def _updated(work: Work, base: Resource, choice: Choice, data: Data) -> dict[str, np.ndarray]:
     """Return the state of a version on newer data; a recipe with nothing dear to keep is fitted anew."""
     module, params = choice.load()
@@ -157,11 +171,11 @@ def _base(work: Work, solution: Resource) -> Resource:
     return base
 
 
-def excluded_columns(config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:
+def excluded_columns(work: Work, config: dict[str, Any], solution: Resource) -> dict[str, list[str]]:
     """Return by type of dataset the columns that a solution leaves out."""
-    asked = config.get("trainingDataConfig", {}).get("excludedDatasetColumns", {})
-    new = solution.internal.get("excluded", {})
-    return {kind: [*asked.get(kind, []), *new.get(kind, [])] for kind in {*asked, *new}}
+    chosen, new = config.get("trainingDataConfig", {}), solution.internal.get("excluded", {})
+    with work.records.read() as tx:
+        return training_data.left_out(tx, solution.parent or "", chosen, new)
 
 
 def _check(data: Data, work: Work, info: RecipeInfo | None, rules: tuple[EventRule, ...]) -> None:

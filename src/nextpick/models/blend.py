@@ -201,6 +201,11 @@ def column(d, touched, sums, own, taste, n_items, tables, out):
             out[s] = own[d - _PEERS, s]
 
 
+def reached(history: np.ndarray, user: int, limit: int, tables: Tables) -> np.ndarray:
+    """Return the items that anything but popularity speaks about, int32: all others differ by that alone."""
+    return gather(history, user, limit, np.empty(0, np.int32), tables)[0]
+
+
 @numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
 def predict(history, user, limit, weights, rest, rest_sum, rest_most, tables, out):
     """Write the probabilities of all items to ``out`` [n_items] float32.

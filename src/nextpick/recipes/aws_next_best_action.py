@@ -34,7 +34,9 @@ _MOST_TESTED = 10_000
 @dataclass(frozen=True, slots=True)
 class Params:
     action_optimization_period: str = feature(
-        "14", _PERIODS, "days in which an action is to be taken; what is three periods old counts half"
+        "14",
+        choices=_PERIODS,
+        help="days in which an action is to be taken; what is three periods old counts half",
     )
 
 

@@ -30,7 +30,7 @@ _TOP = 25
 @dataclass(frozen=True, slots=True)
 class Params:
     trend_discovery_frequency: str = feature(
-        "2 hours", tuple(_FREQUENCIES), "the windows of time that are compared"
+        "2 hours", choices=tuple(_FREQUENCIES), help="the windows of time that are compared"
     )
 
 

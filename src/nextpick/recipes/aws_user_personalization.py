@@ -101,6 +101,11 @@ def reasons(state: State, query: Query, item: int) -> Reasons:
     return Reasons(events, rest + sources.get("circumstances", 0.0) + sources.get("objective", 0.0), sources)
 
 
+def reached(state: State, query: Query) -> np.ndarray:
+    """Return the items that more than their popularity speaks for, int32."""
+    return blend.reached(query.items, query.user, int(state["limit"][0]), _tables_of(state))
+
+
 def _tables_of(state: State) -> Tables:
     return Tables(*(state[name] for name in Tables._fields))
 

@@ -6,13 +6,21 @@ Source: developer guide, "User-Personalization-v2 recipe".
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from nextpick.data.dataset import Data
 from nextpick.data.run import Run
 from nextpick.recipes import aws_user_personalization as engine
-from nextpick.recipes.interface import State, tunable
+from nextpick.recipes.interface import Query, State, tunable
 
 NAME = "aws-user-personalization-v2"
 score = engine.score
+
+
+def reached(state: State, query: Query) -> np.ndarray | None:
+    """Return the items that the user's history or attributes speak for, int32, or None: all, for what a request tells
+    of its circumstances concerns each."""
+    return None if max(query.context, default=-1) >= 0 else engine.reached(state, query)
 
 
 @dataclass(frozen=True, slots=True)

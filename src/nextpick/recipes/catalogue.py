@@ -1,5 +1,6 @@
 """Which recipes there are: exactly those that can be trained. Listing them imports none of them."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from importlib import import_module
 from types import ModuleType
@@ -64,13 +65,12 @@ class RecipeInfo(NamedTuple):
         return "ACTIONS" if self.type == "PERSONALIZED_ACTIONS" else "INTERACTIONS"
 
     @property
-    def percentiles(self) -> tuple[str, ...]:
-        """The featureTransformationParameters that leave out users or items."""
-        if self.reads_texts or self.type in ("POPULAR_ITEMS", "USER_SEGMENTATION", "PERSONALIZED_ACTIONS"):
-            return ()
-        return (
-            (*featurize.USERS, *featurize.ITEMS) if self.feature_transformation == "sims" else featurize.USERS
-        )
+    def percentiles(self) -> Mapping[str, float]:
+        """The featureTransformationParameters that leave out users or items, with their defaults."""
+        if self.name == "aws-sims":
+            return featurize.OF_PAIRS
+        learns_histories = self.type in ("USER_PERSONALIZATION", "PERSONALIZED_RANKING") and self.is_scored
+        return featurize.OF_HISTORIES if learns_histories else {}
 
 
 _ENGINE = "Order of events, a linear model, popularity, and metadata, blended by weights chosen at training."
@@ -126,7 +126,13 @@ RECIPES = (
         reads_context=True,
     ),
     RecipeInfo("aws-hrnn", "USER_PERSONALIZATION", "JSON-percentile-filtering", _ALIAS),
-    RecipeInfo("aws-hrnn-coldstart", "USER_PERSONALIZATION", "featurize_coldstart", _ALIAS, explores=True),
+    RecipeInfo(
+        "aws-hrnn-coldstart",
+        "USER_PERSONALIZATION",
+        "featurize_coldstart",
+        _ALIAS + " Tries out the items that are cold.",
+        explores=True,
+    ),
     RecipeInfo("aws-hrnn-metadata", "USER_PERSONALIZATION", "featurize_metadata", _ALIAS, reads_context=True),
     RecipeInfo(
         "aws-item-affinity",
@@ -172,7 +178,7 @@ RECIPES = (
     RecipeInfo(
         "aws-popularity-count",
         "USER_PERSONALIZATION",
-        "JSON-percentile-filtering",
+        "sims",
         "The items with most distinct users, the same for everyone.",
         is_scored=False,
         is_live=False,
@@ -207,7 +213,7 @@ RECIPES = (
     RecipeInfo(
         "aws-trending-now",
         "POPULAR_ITEMS",
-        "JSON-percentile-filtering",
+        "trending-now",
         "The items whose popularity grows fastest, the same for everyone.",
         is_scored=False,
         is_live=False,
@@ -290,7 +296,18 @@ def load(info: RecipeInfo) -> ModuleType:
 def default_params(info: RecipeInfo) -> dict[str, str]:
     """Return a recipe's hyperparameters as the API writes them: strings."""
     params = fields(load(info).Params)
-    return {field.name: _text(field.default) for field in params if not field.metadata["choices"]}
+    return {field.name: _text(field.default) for field in params if not field.metadata["feature"]}
+
+
+def default_features(transformation: str) -> dict[str, str]:
+    """Return the parameters of a feature transformation as the API writes them: strings."""
+    found: dict[str, str] = {}
+    for info in RECIPES:
+        if info.feature_transformation == transformation and info.domain is None:
+            found |= {name: _text(value) for name, value in info.percentiles.items()}
+            params = fields(load(info).Params)
+            found |= {field.name: _text(field.default) for field in params if field.metadata["feature"]}
+    return found
 
 
 def tunable_ranges(info: RecipeInfo) -> dict[str, list[dict[str, Any]]]:
@@ -326,7 +343,7 @@ def tuned_names(info: RecipeInfo, given: dict[str, str]) -> dict[str, str]:
 
 def features_of(module: ModuleType) -> tuple[str, ...]:
     """Return the featureTransformationParameters that are the recipe's own."""
-    return tuple(field.name for field in fields(module.Params) if field.metadata["choices"])
+    return tuple(field.name for field in fields(module.Params) if field.metadata["feature"])
 
 
 def parse_params(module: ModuleType, given: dict[str, str], features: dict[str, str] | None = None) -> Any:
@@ -335,7 +352,7 @@ def parse_params(module: ModuleType, given: dict[str, str], features: dict[str, 
     Names may carry the prefix that Personalize echoes them with (``training.bptt``). ``features``: the
     featureTransformationParameters, of which only the recipe's own are read.
     """
-    known = {field.name: field for field in fields(module.Params) if not field.metadata["choices"]}
+    known = {field.name: field for field in fields(module.Params) if not field.metadata["feature"]}
     values = {}
     for full_name, text in given.items():
         name = full_name.rpartition(".")[2]
@@ -344,23 +361,24 @@ def parse_params(module: ModuleType, given: dict[str, str], features: dict[str, 
             raise InvalidInput(f"{module.NAME} has no hyperparameter {full_name}; it has {has}.")
         values[name] = _parse(full_name, text, known[name].default, known[name].metadata)
     for field in fields(module.Params):
-        choices, text = field.metadata["choices"], (features or {}).get(field.name)
-        if choices and text is not None:
-            if text not in choices:
-                raise InvalidInput(f"{field.name} is {text!r}; it must be one of {', '.join(choices)}.")
-            values[field.name] = text
+        text = (features or {}).get(field.name)
+        if field.metadata["feature"] and text is not None:
+            values[field.name] = _parse(field.name, text, field.default, field.metadata)
     return module.Params(**values)
 
 
 def _parse(name: str, text: str, default: Any, limits: Any) -> Any:
-    kind = type(default)
+    kind, choices = type(default), limits["choices"]
+    what = f"The {'feature transformation parameter' if limits['feature'] else 'hyperparameter'} {name}"
+    if choices and text not in choices:
+        raise InvalidInput(f"{what} is {text!r}; it must be one of {', '.join(choices)}.")
     try:
         value = {"true": True, "false": False}[text.strip().lower()] if kind is bool else kind(text)
     except (KeyError, ValueError):
-        raise InvalidInput(f"The hyperparameter {name} is {text!r}; it must be a {kind.__name__}.") from None
+        raise InvalidInput(f"{what} is {text!r}; it must be a {kind.__name__}.") from None
     low, high = limits["low"], limits["high"]
     if low is not None and not low <= value <= high:
-        raise InvalidInput(f"The hyperparameter {name} is {text}; it must be from {low} to {high}.")
+        raise InvalidInput(f"{what} is {text}; it must be from {low} to {high}.")
     return value
 
 

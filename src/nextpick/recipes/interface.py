@@ -8,6 +8,8 @@
     forget(state: State, users: np.ndarray) -> State
     update(state: State, data: Data, params: Params, run: Run) -> State
     reasons(state: State, query: Query, item: int) -> Reasons
+    reached(state: State, query: Query) -> np.ndarray | None
+    check(data: Data, params: Params) -> None
 
 ``score`` returns float32 [n_queries, n_items], or [n_queries, len(items)] for the given rows of items (int32);
 higher is better. A state is arrays by name and nothing else; every state holds ``item_count`` int64 [n_items],
@@ -16,7 +18,9 @@ int32 [m]), and ``targets`` what is asked about when that is measured. A recipe 
 state has rows of users can ``forget`` some (rows), and then has nothing of them. One whose metrics are not those of
 ``evaluate.py`` has an ``evaluate`` of its own. One that has an ``update`` can be trained on newer data with what was
 dear in an earlier state taken over. One that can say exactly what of an item's score each event made has ``reasons``;
-others are explained by scoring again without each event (``serving/reasons.py``).
+others are explained by scoring again without each event (``serving/reasons.py``). One whose answers tell which items
+only fill them up has ``reached``: the rows of those that do not, or None for all. One that needs something of the data
+beside the minimums of all recipes has a ``check``, which raises DataFailure.
 """
 
 from collections.abc import Sequence
@@ -67,13 +71,18 @@ def tunable(
     name begins with where a tuned value is told."""
     return field(
         default=default,
-        metadata={"low": low, "high": high, "help": help, "hpo": hpo, "choices": None, "prefix": prefix},
+        metadata={"low": low, "high": high, "help": help, "hpo": hpo, "prefix": prefix}
+        | {"feature": False, "choices": None},
     )
 
 
-def feature(default: str, choices: tuple[str, ...], help: str) -> Any:
-    """Return a field of ``Params`` that is one of ``choices`` and comes from featureTransformationParameters."""
+def feature(
+    default: Any, low: Any = None, high: Any = None, help: str = "", *, choices: tuple[str, ...] = ()
+) -> Any:
+    """Return a field of ``Params`` that comes from featureTransformationParameters: within a range, or one of
+    ``choices``."""
     return field(
         default=default,
-        metadata={"low": None, "high": None, "help": help, "hpo": False, "choices": choices, "prefix": ""},
+        metadata={"low": low, "high": high, "help": help, "hpo": False, "prefix": ""}
+        | {"feature": True, "choices": choices},
     )

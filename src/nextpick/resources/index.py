@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from nextpick.data.filters.grammar import parse
 from nextpick.data.filters.resolve import resolve
+from nextpick.errors import InvalidInput, StillCreating
 from nextpick.resources import lifecycle
 from nextpick.resources.kinds import CAMPAIGN, DATASET, EVENT_TRACKER, FILTER, RECOMMENDER
 from nextpick.serving.filtering import FilterView
@@ -43,10 +44,15 @@ class Index:
         return self._fresh().tracked.get((tracking_id, account, region))
 
     def filter(self, arn: str, account: str, region: str) -> FilterView | None:
-        """Return an ACTIVE filter, read once."""
+        """Return an ACTIVE filter, read once; None where there is none. Raises StillCreating for one that is on its
+        way, InvalidInput for one that failed."""
         resource = self._fresh().filters.get((arn, account, region))
         if resource is None:
             return None
+        if resource.status in lifecycle.UNSETTLED:
+            raise StillCreating(f"{arn} is {resource.status}; it can be used when it is ACTIVE.")
+        if resource.status != lifecycle.ACTIVE:
+            raise InvalidInput(f"{arn} is {resource.status}: {resource.body.get('failureReason')}")
         key = arn, resource.seq
         if key not in self._filters:
             columns = resource.internal["columns"]
@@ -81,7 +87,7 @@ class Index:
                 for found in tx.find(kind.arn_kind, status=(lifecycle.ACTIVE,))
             ]
             trackers = tx.find(EVENT_TRACKER.arn_kind, status=(lifecycle.ACTIVE,))
-            filters = tx.find(FILTER.arn_kind, status=(lifecycle.ACTIVE,))
+            filters = tx.find(FILTER.arn_kind)
             datasets = tx.find(DATASET.arn_kind)
         views = {}
         for campaign in campaigns:

@@ -26,16 +26,20 @@ _TRIES = 8  # draws for a position before it is left to the list
 
 class Young:
     """The young items of a version by cut-off: created within it before the latest interaction, and with no
-    more interactions than the mean item."""
+    more interactions than the mean item. Where the recipe says which are ``cold`` (rows, the youngest first) it is
+    these, whatever the cut-off."""
 
-    def __init__(self, data: Data, item_count: np.ndarray) -> None:
+    def __init__(self, data: Data, item_count: np.ndarray, cold: np.ndarray | None = None) -> None:
         self.chances = Chances(data.items.ids, data.impressions)
         self._age = data.latest - np.asarray(data.items.created)
         self._rare = item_count <= item_count.mean() if len(item_count) else np.zeros(0, bool)
         self._by_cut_off: dict[float, np.ndarray] = {}
+        self._cold = read_only(cold[:_MOST].copy()) if cold is not None else None
 
     def rows(self, cut_off_days: float) -> np.ndarray:
         """Return rows of young items, int32, the youngest first."""
+        if self._cold is not None:
+            return self._cold
         rows = self._by_cut_off.get(cut_off_days)
         if rows is None:
             found = np.flatnonzero(self._rare & (self._age <= cut_off_days * _DAY_S))

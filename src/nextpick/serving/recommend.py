@@ -72,7 +72,10 @@ def recommend(asker: Asker, campaign: CampaignView, version: Version, wish: Wish
     """Return the best items, best first, promoted ones at places of their own; raises InvalidInput for what
     the recipe needs."""
     query = query_of(asker, campaign, version, wish)
-    return answer(asker, campaign, version, scores_of(campaign, version, query), wish)
+    items = answer(asker, campaign, version, scores_of(campaign, version, query), wish)
+    if wish.allowed is not None and version.info.explores_by_itself:
+        _name_popular(version, query, items)
+    return items
 
 
 def query_of(asker: Asker, campaign: CampaignView, version: Version, wish: Wish) -> Query:
@@ -226,6 +229,20 @@ def _best(
         for at in np.flatnonzero(explored).tolist():
             items[at].reason = ["Exploration"]
     return items
+
+
+def _name_popular(version: Version, query: Query, items: list[PredictedItem]) -> None:
+    """Say of the items that fill an answer which a filter has thinned that they are merely popular.
+
+    Source: developer guide, "Recommendation reasons (User-Personalization-v2)".
+    """
+    reached = version.module.reached(version.state, query)
+    if reached is None:
+        return
+    chosen = np.isin(version.data.items.ids.rows([item.itemId for item in items]), reached)
+    for item, is_chosen in zip(items, chosen.tolist(), strict=True):
+        if not is_chosen and item.reason is None:
+            item.reason = ["Popular item"]
 
 
 def _candidates(

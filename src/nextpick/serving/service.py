@@ -20,7 +20,7 @@ FindGroup = Callable[[str], Group]
 class Serving(NamedTuple):
     """The parts of serving. ``find_campaign(arn, account, region)``, ``find_filter`` alike, ``find_tracked(tracking_id,
     account, region)``, which returns a dataset group's ARN, and ``find_group(arn)`` are asked at each request,
-    so they are look-ups in memory."""
+    so they are look-ups in memory. ``wait_s``: how long a request waits for a filter that is being created."""
 
     find_campaign: FindCampaign
     find_filter: FindFilter
@@ -32,3 +32,4 @@ class Serving(NamedTuple):
     tails: Tails
     writer: LogWriter
     clock: Clock
+    wait_s: float

@@ -70,7 +70,7 @@ def load(directory: Path) -> Version:
     module = catalogue.load(info)
     if info.type != "USER_SEGMENTATION":
         warm(module, state)
-    young = explore.Young(data, state["item_count"])
+    young = explore.Young(data, state["item_count"], state.get("cold_start"))
     positions, view = described["log_positions"], described.get("items_view", "")
     return Version(directory.name, info, module, state, data, positions, young, view)
 

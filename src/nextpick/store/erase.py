@@ -58,7 +58,7 @@ def _remove(directory: Path, ids: Sequence[str], sessions: set[str], where: str,
         connection.execute("CREATE TEMP TABLE gone_session (id TEXT PRIMARY KEY)")
         connection.executemany("INSERT INTO gone_session VALUES (?)", [(session,) for session in sessions])
         removed += connection.execute(f"DELETE FROM event WHERE {where}", (group,)).rowcount
-        _truncate(connection)
+        truncate(connection)
     if removed:
         with closing(Stamp(directory / REMOVED_STAMP)) as stamp:
             stamp.change()
@@ -83,13 +83,16 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _truncate(connection: sqlite3.Connection) -> None:
-    """Empty the file of pages written ahead, which still has the rows."""
+def truncate(connection: sqlite3.Connection) -> None:
+    """Empty the file of pages written ahead, which still has what was deleted.
+
+    Raises ServiceUnavailable when a reader keeps them for 20 s.
+    """
     for _ in range(_TRIES):
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if not busy:
             return
         time.sleep(0.2)
     raise ServiceUnavailable(
-        "The event log is being read without a pause; its deleted rows are not yet overwritten."
+        "Events are being read without a pause; the deleted ones are not yet overwritten. Try again."
     )

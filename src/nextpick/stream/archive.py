@@ -11,8 +11,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from nextpick.store.stream import Record
 from nextpick.stream.consumers import SHORTEST_BUFFER_S, Surroundings, TryAgain, told
-from nextpick.stream.store import Record
 
 _BUFFER_S, _BUFFER_BYTES = 60.0, 5 << 20
 

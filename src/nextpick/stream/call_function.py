@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from nextpick.store.stream import Record, Stream, shard_name
 from nextpick.stream.consumers import Surroundings, TryAgain
-from nextpick.stream.store import Record, Stream, shard_name
 
 _BATCH, _ATTEMPTS = 100, 3
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 from botocore.exceptions import ClientError
 
 from nextpick.clock import Clock
+from nextpick.store.stream import Record, Stream
 from nextpick.stream.letters import DeadLetters
-from nextpick.stream.store import Record, Stream
 
 TYPES = ("events", "function", "archive")
 SHORTEST_BUFFER_S = 1.0

@@ -14,9 +14,9 @@ import msgspec
 from nextpick.access.guard import Caller, Guard
 from nextpick.clock import Clock
 from nextpick.errors import InternalFailure, ResourceInUse, ResourceNotFound, ServiceError
-from nextpick.stream import store
+from nextpick.store import stream as store
+from nextpick.store.stream import Config, New, Record, Stream, StreamFull, StreamMissing, hash_of, shard_name
 from nextpick.stream.registry import MOST_SHARDS, StreamExists, Streams
-from nextpick.stream.store import Config, New, Record, Stream, StreamFull, StreamMissing, hash_of, shard_name
 from nextpick.stream.writer import StreamWriter
 from nextpick.wire.dispatch import Call
 from nextpick.wire.json_rpc import JsonService

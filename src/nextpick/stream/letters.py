@@ -5,10 +5,9 @@ import json
 import os
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 from nextpick.durable import sync
-from nextpick.stream.store import Record, Stream, shard_name
+from nextpick.store.stream import Record, Stream, letters_path, old_letters_path, shard_name
 
 _LARGEST_FILE = 64 << 20
 _LONGEST_REASON = 2000
@@ -25,10 +24,10 @@ class DeadLetters:
     def write(self, consumer: str, records: Sequence[Record], reason: str, now: float) -> None:
         """Keep records; they are on disk when this returns."""
         lines = "".join(self._line(consumer, record, reason, now) for record in records)
-        with self._lock:
+        with self._lock, self._stream.locked():  # a data deletion writes the file anew
             is_new = not self.path.exists()
             if not is_new and self.path.stat().st_size > _LARGEST_FILE:
-                self.path.rename(self.path.with_suffix(".1.jsonl"))
+                self.path.rename(old_letters_path(self._stream.directory))
                 is_new = True
             with self.path.open("a") as file:
                 file.write(lines)
@@ -49,8 +48,3 @@ class DeadLetters:
             "data": base64.b64encode(record.data).decode(),
         }
         return json.dumps(told) + "\n"
-
-
-def letters_path(directory: Path) -> Path:
-    """Return where a stream's dead letters are."""
-    return directory / "dead-letters.jsonl"

@@ -17,8 +17,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from nextpick.errors import Serialization
+from nextpick.store.stream import Record
 from nextpick.stream.consumers import Surroundings, TryAgain, told
-from nextpick.stream.store import Record
 from nextpick.wire.body import decode
 
 _AT_ONCE = 8

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nextpick.durable import make_dirs, sync, sync_tree
 from nextpick.store.stamp import Stamp
-from nextpick.stream.store import Config, Stream, StreamMissing, prepare
+from nextpick.store.stream import Config, Stream, StreamMissing, prepare
 
 MOST_SHARDS = 64
 _SUFFIX = ".stream"

@@ -5,12 +5,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from nextpick.store.stamp import Stamp
+from nextpick.store.stream import Stream, StreamMissing, read_config
 from nextpick.stream import consumers
 from nextpick.stream.checkpoints import Checkpoints, position
 from nextpick.stream.consumers import Consumer, Surroundings, TryAgain
 from nextpick.stream.letters import DeadLetters
 from nextpick.stream.registry import Streams
-from nextpick.stream.store import Stream, StreamMissing, read_config
 
 if TYPE_CHECKING:
     from nextpick.automation import Context

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nextpick.clock import Clock
+from nextpick.store.stream import New, Stream, StreamMissing
 from nextpick.stream.registry import Streams
-from nextpick.stream.store import New, Stream, StreamMissing
 
 _MOST_AT_ONCE = 512  # calls in one commit
 

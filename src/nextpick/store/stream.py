@@ -11,12 +11,13 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from nextpick.durable import sync
+from nextpick.store.erase import truncate
 from nextpick.store.stamp import Stamp
 
 HASH_SPACE = 1 << 128
@@ -209,6 +210,28 @@ class Stream:
                 removed += self._writer.execute(query, (shard, moment, upto)).rowcount
         return removed
 
+    def all_data(self) -> Iterator[bytes]:
+        """Yield the data of every record."""
+        with closing(_open(self.directory / "records.db")) as connection:
+            yield from (data for (data,) in connection.execute("SELECT data FROM record"))
+
+    def remove(self, is_unwanted: Callable[[bytes], bool]) -> int:
+        """Remove the records with such data, overwritten, in what SQLite writes ahead too; return how many.
+
+        Raises StreamMissing; ServiceUnavailable when a reader keeps the pages written ahead.
+        """
+        with closing(_open(self.directory / "records.db")) as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            every = connection.execute("SELECT shard, number, data FROM record")
+            unwanted = [(shard, number) for shard, number, data in every if is_unwanted(data)]
+            with self.locked():
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany("DELETE FROM record WHERE shard = ? AND number = ?", unwanted)
+                connection.execute("COMMIT")
+            if unwanted:
+                truncate(connection)
+        return len(unwanted)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other process from changing the stream. Raises StreamMissing when it was deleted."""
@@ -268,6 +291,16 @@ def write_config(directory: Path, config: Config) -> None:
     sync(partial)
     partial.rename(directory / "stream.json")
     sync(directory)
+
+
+def letters_path(directory: Path) -> Path:
+    """Return where a stream's dead letters are: records, in base64, that a consumer could not use."""
+    return directory / "dead-letters.jsonl"
+
+
+def old_letters_path(directory: Path) -> Path:
+    """Return where the letters are that the file became too large with."""
+    return directory / "dead-letters.1.jsonl"
 
 
 def _open(path: Path) -> sqlite3.Connection:
