@@ -3,13 +3,13 @@
 import base64
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from nextpick.cli.main import app
 from served import Server
 from worlds import Shop, checkerboard
 
@@ -27,14 +27,9 @@ class Command:
 
     def __call__(self, *words: str, fails: bool = False) -> str:
         """Run it; return what it printed, of one that fails what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "nextpick", "function", *words, "--home", str(self.home)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode != 0) == fails, done.stderr
-        return done.stdout or done.stderr
+        done = CliRunner().invoke(app, ["function", *words, "--home", str(self.home)])
+        assert (done.exit_code != 0) == fails, done.output
+        return done.output
 
     def deploy(self, name: str, *words: str) -> None:
         """Deploy an example."""
@@ -52,7 +47,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         iam.attach_role_policy(RoleName="function", PolicyArn=PERSONALIZE)
         shop = Shop(server)
         shop.imported(shop.start_import("j", checkerboard()))
-        version = shop.trained(shop.train(shop.solution()))["solutionVersionArn"]
+        version = shop.trained(shop.train(shop.solution(recipe="aws-popularity-count")))["solutionVersionArn"]
         shop.deployed("books", version)
         yield Command(server, version)
     finally:
