@@ -48,10 +48,7 @@ def checked(
 
 
 def _yaml(text: str) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise DocumentError("a document in YAML needs: pip install 'nextpick[gateway]'") from None
+    import yaml
 
     class Loader(yaml.SafeLoader):
         """Also reads the short forms of CloudFormation's functions."""
