@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,11 @@ class Command:
 
     def __call__(self, *words: str, fails: bool = False) -> str:
         """Run it; return what it printed, of one that fails what it said."""
-        done = CliRunner().invoke(app, ["function", *words, "--home", str(self.home)])
+        return self.run("function", *words, fails=fails)
+
+    def run(self, *words: str, fails: bool = False) -> str:
+        """Run any command on the home, in the same way."""
+        done = CliRunner().invoke(app, [*words, "--home", str(self.home)])
         assert (done.exit_code != 0) == fails, done.output
         return done.output
 
@@ -105,6 +110,38 @@ def test_a_dropped_file_starts_a_batch_job(command: Command) -> None:
     record = {"s3": {"bucket": {"name": "movies"}, "object": {"key": "batch/input/users.json"}}}
     arn = json.loads(command("invoke", "batch-trigger", "--payload", json.dumps({"Records": [record]})))
     assert ":batch-inference-job/batch_" in arn
+
+
+def test_a_function_tells_what_invokes_it_and_its_policy_who_may(command: Command) -> None:
+    command.deploy("recommend")
+    assert command("publish", "recommend", "--alias", "live", "--description", "first") == "1\n"
+    variables = ("--variable", "function=recommend:live", "--setting", "functionType=aws")
+    words = ("deploy", str(EXAMPLES.parent / "gateway" / "books.yaml"), "--stage", "dev", *variables)
+    for _ in range(2):  # what is deployed again is permitted once
+        url = command.run("gateway", *words).splitlines()[-1]
+    watched = ("--bucket", "movies", "--suffix", ".csv", "--function", "recommend:live")
+    command.run("trigger", "add", "arrivals", *watched)
+    command.run("schedule", "add", "hourly", "--rate", "rate(1 hour)", "--run", "function:recommend")
+    told = command("show", "recommend").splitlines()
+    assert "  version 1  first" in told
+    assert "  alias live is 1" in told
+    assert [line for line in told if "invoked by" in line] == [
+        f"  invoked by API books  GET {url}/recommend  as live",
+        "  invoked by bucket arrivals  s3://movies/*.csv  as live",
+        "  invoked by schedule hourly  rate(1 hour)",
+    ]
+    client = command.server.client("lambda")
+    policy = json.loads(client.get_policy(FunctionName="recommend", Qualifier="live")["Policy"])
+    (statement,) = policy["Statement"]
+    api = url.split("/")[-2]
+    source = f"arn:aws:execute-api:us-east-1:000000000000:{api}/*/GET/recommend"
+    assert statement["Condition"] == {"ArnLike": {"AWS:SourceArn": source}}
+    with urllib.request.urlopen(f"{url}/recommend?user_id=u10") as answer:
+        assert len(json.load(answer)) == 25
+    command.run("gateway", "delete", "books")
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.get_policy(FunctionName="recommend", Qualifier="live")
+    assert "API" not in command("show", "recommend")
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")

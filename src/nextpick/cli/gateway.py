@@ -36,6 +36,7 @@ def deploy(
     home: Home = None,
 ) -> None:
     """Deploy a document to a stage and print its invoke URL. Other stages stay as they are."""
+    from nextpick.gateway import triggers
     from nextpick.gateway.load import checked, load
 
     settings = _settings(home)
@@ -57,8 +58,9 @@ def deploy(
         settings=values,
         now=time.time(),
     )
+    triggers.permit(settings.home, store.stages(api, stage)[0], held)
     print(f"{title} ({api}) is deployed to stage {stage}")
-    print(_url(settings, api, stage))
+    print(stage_url(settings, api, stage))
 
 
 @app.command(name="list")
@@ -66,9 +68,8 @@ def list_(home: Home = None) -> None:
     """List APIs and stages with their invoke URLs."""
     settings = _settings(home)
     for row in _open(settings.home).stages():
-        print(
-            f"{row.api_name}\t{row.api}\t{row.name}\tdeployment {row.deployment}\t{_url(settings, row.api, row.name)}"
-        )
+        url = stage_url(settings, row.api, row.name)
+        print(f"{row.api_name}\t{row.api}\t{row.name}\tdeployment {row.deployment}\t{url}")
 
 
 @app.command()
@@ -80,7 +81,7 @@ def show(api: ApiName, stage: StageName = "dev", home: Home = None) -> None:
     settings = _settings(home)
     store = _open(settings.home)
     found = _found(store, api, stage)
-    print(_url(settings, found.api, stage))
+    print(stage_url(settings, found.api, stage))
     for deployment, created in store.deployments(found.api):
         mark = "*" if deployment == found.deployment else " "
         print(
@@ -112,7 +113,14 @@ def delete(
     home: Home = None,
 ) -> None:
     """Delete an API with all its stages, or one stage."""
-    _try(lambda: _open(_settings(home).home).delete(api, stage))
+    from nextpick.gateway import triggers
+
+    where = _settings(home).home
+    store = _open(where)
+    found = _try(lambda: store.api(api))
+    _try(lambda: store.delete(found, stage))
+    if stage is None:
+        triggers.forbid(where, found)
 
 
 @app.command(name="test")
@@ -130,7 +138,7 @@ def call(
 
     settings = _settings(home)
     found = _found(_open(settings.home), api, stage)
-    base = _url(settings, found.api, stage)
+    base = stage_url(settings, found.api, stage)
     if not base.startswith("http"):
         _fail(f"no server runs on {settings.home}; start one with: nextpick serve")
     given = [line.partition(":") for line in header or []]
@@ -227,7 +235,8 @@ def _found(store: "GatewayStore", api: str, stage: str) -> Any:
     return rows[0]
 
 
-def _url(settings: Settings, api: str, stage: str) -> str:
+def stage_url(settings: Settings, api: str, stage: str) -> str:
+    """Return where a stage is called; of a home that is not served its path."""
     from nextpick.gateway.app import invoke_url
 
     try:

@@ -121,18 +121,18 @@ class Process:
         return held == self.held or bool(held.token and self.held.token)
 
     async def invoke(
-        self, request_id: str, payload: bytes, held: Credentials, client_context: str | None
+        self, arn: str, request_id: str, payload: bytes, held: Credentials, client_context: str | None
     ) -> Outcome:
-        """Run the handler. The process is to be closed afterwards unless ``is_alive``."""
+        """Run the handler; ``arn`` is what was invoked. The process is to be closed afterwards unless ``is_alive``."""
         function = self.function
-        self.output.begin(f"START RequestId: {request_id} Version: $LATEST")
+        self.output.begin(f"START RequestId: {request_id} Version: {function.version}")
         if self._unborn is not None:
             self._read_output()
             return self._finish(request_id, self._unborn, "Unhandled", 0.0)
         now = time.time()
         head: dict[str, Any] = {
             "request_id": request_id,
-            "arn": function.arn,
+            "arn": arn,
             "deadline_ms": int((now + function.timeout_s) * 1000),
             "client_context": client_context,
             "environ": {"_X_AMZN_TRACE_ID": _trace_id(now)},

@@ -43,15 +43,15 @@ class Roles:
 
     def __init__(self, home: Path, records: Records, judge: Guard, clock: Clock) -> None:
         self._home, self._records, self._guard, self._clock = home, records, judge, clock
-        self._held: dict[str, tuple[str, bytes, Credentials]] = {}
+        self._held: dict[tuple[str, str], tuple[bytes, Credentials]] = {}  # by function and role
         self._lock = threading.Lock()
 
     def current(self, function: Function) -> Credentials | None:
         """Return a key that was found before and is still good, None where one must be looked for."""
-        held = self._held.get(function.arn)
-        if held is None or held[0] != function.role or held[1] != self._records.version():
+        held = self._held.get((function.arn, function.role))
+        if held is None or held[0] != self._records.version():
             return None
-        return held[2] if held[2].expires_at - self._clock.now() > _RENEW_BEFORE_S else None
+        return held[1] if held[1].expires_at - self._clock.now() > _RENEW_BEFORE_S else None
 
     def find(self, function: Function) -> Credentials:
         """Return a key for an invocation that begins now. Raises RoleRefused."""
@@ -59,7 +59,7 @@ class Roles:
             found = self.current(function)
             if found is None:
                 found = self._find(function)
-                self._held[function.arn] = function.role, self._records.version(), found
+                self._held[function.arn, function.role] = self._records.version(), found
             return found
 
     def check(self, function: Function, request: str) -> directory.Entity | None:
@@ -82,18 +82,18 @@ class Roles:
         return role
 
     def _find(self, function: Function) -> Credentials:
-        held = self._held.get(function.arn)
+        held = self._held.get((function.arn, function.role))
         role = self.check(function, function.arn)
         if role is None:
             pairs = keys.read(self._home / "credentials")
             pair = next((pair for pair in pairs if pair.account == function.account), pairs[0])
             return Credentials(pair.access_key, pair.secret)
         now = self._clock.now()
-        if held is not None and held[0] == function.role and held[2].token:
+        if held is not None and held[1].token:
             with self._records.read() as tx:
-                known = directory.find_key(tx, held[2].access_key)
-            if known is not None and held[2].expires_at - now > _RENEW_BEFORE_S:
-                return held[2]
+                known = directory.find_key(tx, held[1].access_key)
+            if known is not None and held[1].expires_at - now > _RENEW_BEFORE_S:
+                return held[1]
         with self._records.write() as tx:
             session = open_session(tx, role, function.name, now=now, duration_s=_DURATION_S)
         return Credentials(session["access_key"], session["secret"], session["token"], session["expires_at"])
