@@ -357,6 +357,35 @@ def test_services_are_called_with_a_mapping_template(world: World) -> None:
     assert (answer.status, answer.json) == (404, {"wrong": "ResourceNotFoundException"})
 
 
+TRUST = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+ "Principal": {"Service": "%s.amazonaws.com"}}]}"""
+ASKING = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
+ "Action": ["personalize:GetRecommendations", "lambda:InvokeFunction"]}]}"""
+
+
+def test_an_integration_calls_with_the_rights_of_its_role(world: World) -> None:
+    arn = "arn:aws:iam::000000000000:role/gateway"
+    integration = {
+        "type": "aws",
+        "uri": "arn:aws:apigateway:us-east-1:personalize-runtime:path/recommendations",
+        "requestTemplates": {"application/json": f'{{"campaignArn": "{world.a}", "userId": "u1"}}'},
+        "responses": {"default": {"statusCode": "200"}, "400|403": {"statusCode": "403"}},
+        "credentials": arn,
+    }
+    url = world.deploy(one_route("role", {"x-amazon-apigateway-integration": integration}))
+    iam = world.server.client("iam")
+    assert over_http(url).status == 200  # a role that was never set up is not asked
+    iam.create_role(RoleName="gateway", AssumeRolePolicyDocument=TRUST % "glue")
+    refused = over_http(url)
+    assert (refused.status, refused.body) == (500, b'{"message": "Internal server error"}')
+    iam.update_assume_role_policy(RoleName="gateway", PolicyDocument=TRUST % "apigateway")
+    denied = over_http(url)
+    assert (denied.status, denied.json["__type"]) == (403, "AccessDeniedException")
+    assert "assumed-role/gateway/BackplaneAssumeRoleSession is not authorized" in denied.json["message"]
+    iam.put_role_policy(RoleName="gateway", PolicyName="ask", PolicyDocument=ASKING)
+    assert over_http(url).json["itemList"] == wanted(world, "u1")
+
+
 def test_a_list_is_ranked_for_a_user(world: World) -> None:
     integration = {
         "type": "personalized-ranking",

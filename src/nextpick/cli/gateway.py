@@ -42,7 +42,7 @@ def deploy(
     settings = _settings(home)
     variables, values = _pairs(variable or []), {k: _value(v) for k, v in _pairs(setting or []).items()}
     try:
-        held = load(document)
+        held = load(document, settings)
         title = name or str(held.get("info", {}).get("title", "")) or document.stem
         checked(held, title, stage, variables, values, settings)
     except (ValueError, OSError) as error:
