@@ -3,11 +3,15 @@
 import base64
 import json
 import shutil
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from functions_world import until
 from typer.testing import CliRunner
 
 from nextpick.cli.main import app
@@ -23,8 +27,8 @@ PERSONALIZE = "arn:aws:iam::aws:policy/service-role/AmazonPersonalizeFullAccess"
 class Command:
     """``nextpick function`` on a home."""
 
-    def __init__(self, server: Server, version: str) -> None:
-        self.server, self.home, self.version = server, server.home, version
+    def __init__(self, server: Server, group: str, version: str) -> None:
+        self.server, self.home, self.group, self.version = server, server.home, group, version
 
     def __call__(self, *words: str, fails: bool = False) -> str:
         """Run it; return what it printed, of one that fails what it said."""
@@ -54,7 +58,7 @@ def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
         shop.imported(shop.start_import("j", checkerboard()))
         version = shop.trained(shop.train(shop.solution(recipe="aws-popularity-count")))["solutionVersionArn"]
         shop.deployed("books", version)
-        yield Command(server, version)
+        yield Command(server, shop.group, version)
     finally:
         server.stop()
 
@@ -92,6 +96,46 @@ def test_a_proxy_answer_with_errors_by_their_code(command: Command) -> None:
     found = json.loads(command("invoke", "recommend-api", "--payload", event))
     assert found["statusCode"] == "200"
     assert len(json.loads(found["body"])) == 5
+
+
+def test_what_recommendations_come_from_is_made_and_deleted_through_an_api(command: Command) -> None:
+    command.deploy("delete-resources")
+    url = command.run("gateway", "deploy", str(EXAMPLES.parent / "gateway" / "near-real-time.yaml")).split()[
+        -1
+    ]
+
+    def call(path: str, method: str = "POST", **body: str) -> tuple[int, Any]:
+        request = urllib.request.Request(f"{url}/{path}", json.dumps(body).encode(), method=method)
+        request.add_header("Content-Type", "application/json")
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    group = command.group
+    solution = command.version.rpartition("/")[0]
+    status, version = call("solutionVersion", solutionArn=solution, version="v1")
+    assert (status, version["solutionVersionArn"], version["$metadata"]["httpStatusCode"]) == (
+        200,
+        f"{solution}/v1",
+        200,
+    )
+    until(lambda: call("describeSolutionVersion", solutionVersionArn=f"{solution}/v1") == (200, "ACTIVE"))
+    _, campaign = call("campaign", name="managed", solutionVersionArn=f"{solution}/v1")
+    until(lambda: call("describeCampaign", campaignArn=campaign["campaignArn"]) == (200, "ACTIVE"))
+    _, tracker = call("eventTracker", name="managed", datasetGroupArn=group)
+    assert {"eventTrackerArn", "trackingId"} <= set(tracker)
+    again = call("eventTracker", name="managed", datasetGroupArn=group)
+    assert (again[0], json.loads(again[1])["name"]) == (500, "ResourceAlreadyExistsException")
+    query = urllib.parse.urlencode({"campaignArn": campaign["campaignArn"], "userId": "u1", "numResults": 5})
+    with urllib.request.urlopen(f"{url}/getRecommendations?{query}") as answer:
+        assert len(json.load(answer)["itemList"]) == 5
+    made = {"campaignArn": campaign["campaignArn"], "eventTrackerArn": tracker["eventTrackerArn"]}
+    assert call("deleteResources", "DELETE", **made) == (200, dict.fromkeys(made, "deleted"))
+    gone = (500, "Campaign is deleted or does not exist")
+    until(lambda: call("describeCampaign", campaignArn=campaign["campaignArn"]) == gone)
 
 
 def test_a_dropped_file_starts_a_batch_job(command: Command) -> None:

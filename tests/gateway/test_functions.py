@@ -190,7 +190,11 @@ def test_a_role_must_be_allowed_to_invoke(engine: Api, functions: Functions) -> 
         "Action": "sts:AssumeRole",
         "Principal": {"Service": "apigateway.amazonaws.com"},
     }
-    policy = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "arn:aws:lambda:*:*:function:f"}
+    policy = {
+        "Effect": "Allow",
+        "Action": "lambda:InvokeFunction",
+        "Resource": "arn:aws:lambda:*:*:function:f",
+    }
     texts = [json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, policy)]
     iam.create_role(RoleName="invoker", AssumeRolePolicyDocument=texts[0])
     assert inside(engine, proxy(engine, "f", credentials=arn)).status == 500
