@@ -1,7 +1,11 @@
 """The handlers in examples/functions, deployed by the command and run against a real campaign."""
 
 import base64
+import hashlib
+import hmac
+import io
 import json
+import re
 import shutil
 import urllib.error
 import urllib.parse
@@ -12,8 +16,10 @@ from typing import Any
 
 import pytest
 from functions_world import until
+from pyarrow import parquet
 from typer.testing import CliRunner
 
+from hooks import Post
 from nextpick.cli.main import app
 from served import Server
 from worlds import Shop, checkerboard
@@ -186,6 +192,59 @@ def test_a_function_tells_what_invokes_it_and_its_policy_who_may(command: Comman
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.get_policy(FunctionName="recommend", Qualifier="live")
     assert "API" not in command("show", "recommend")
+
+
+def test_users_dropped_in_a_bucket_become_a_table_with_titles_and_that_is_told(command: Command) -> None:
+    hook, s3 = Post(), command.server.client("s3")
+    topic = command.server.client("sns").create_topic(Name="movies")["TopicArn"]
+    words = (
+        "--webhook",
+        hook.url,
+        "--on",
+        "Batch Inference Job:*",
+        "--on",
+        "Topic movies:*",
+        "--secret",
+        "s3cret",
+    )
+    command.run("notify", "add", "ops", *words)
+    command.deploy(
+        "batch-transform",
+        "--memory",
+        "512",
+        "--env",
+        "METADATA_KEY=movies.csv",
+        "--on-success",
+        topic,
+        "--role",
+        "transform",
+    )
+    job = ("--batch-inference", "movies", "--solution-version", command.version, "--num-results", "10")
+    output = ("--output", "s3://drops/batch/results/inference/")
+    command.run("trigger", "add", "users", "--bucket", "drops", "--suffix", "users.json", *job, *output)
+    ended = ("--prefix", "batch/results/", "--suffix", ".out", "--function", "batch-transform")
+    command.run("trigger", "add", "results", "--bucket", "drops", *ended)
+    s3.create_bucket(Bucket="drops")
+    titles = "".join(f"i{n},Film {n} (1999),Drama|War\n" for n in range(60))
+    s3.put_object(Bucket="drops", Key="movies.csv", Body=f"movieId,title,genres\n{titles}".encode())
+    s3.put_object(Bucket="drops", Key="batch/input/users.json", Body=b'{"userId": "u1"}\n{"userId": "u2"}')
+    try:
+        until(lambda: any("Message" in told["detail"] for told in hook.bodies))
+    finally:
+        hook.close()
+    key = "batch/results/inference/transformed.parquet"
+    table = parquet.read_table(io.BytesIO(s3.get_object(Bucket="drops", Key=key)["Body"].read())).to_pylist()
+    assert [row["userId"] for row in table] == ["u1", "u2"]
+    films = table[0]["Recommendations"].split(" | ")
+    assert len(films) == 10
+    assert all(re.fullmatch(r"Film \d+ \(1999\) \(Drama\)", film) for film in films)
+    assert [told["detail"].get("Status") for told in hook.bodies][-2:] == ["ACTIVE", None]
+    message = json.loads(hook.bodies[-1]["detail"]["Message"])
+    assert message["requestContext"]["condition"] == "Success"
+    assert message["responsePayload"] == {"rows": 2, "table": f"s3://drops/{key}"}
+    for headers, body in hook.got:
+        stamp, digest = (part.partition("=")[2] for part in headers["X-Nextpick-Signature"].split(","))
+        assert digest == hmac.new(b"s3cret", f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
