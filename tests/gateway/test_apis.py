@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 import pytest
 from calls import Answer, deploy, example, one_route, over_http
+from typer.testing import CliRunner
 
+from nextpick.cli.main import app
 from nextpick.gateway.store import GatewayStore, Plan
 from served import Server
 from worlds import Shop, checkerboard
@@ -301,6 +303,26 @@ def test_answers_are_kept_by_their_key_parameters(world: World) -> None:
         over_http(f"{uncached}?user=u20").json["recommendationId"]
         != over_http(f"{uncached}?user=u20").json["recommendationId"]
     )
+
+
+def test_a_cache_is_counted_and_can_be_emptied(world: World) -> None:
+    url = world.recommending("counted", settings={"cacheTtlInSeconds": 60})
+    for path in ("?user=u1", "?user=u1", "?user=u2", "/none"):
+        over_http(url + path)
+    kept = over_http(f"{url}?user=u1").json["recommendationId"]
+
+    def run(*words: str) -> list[str]:
+        done = CliRunner().invoke(app, ["gateway", *words, "counted", "--home", str(world.server.home)])
+        assert done.exit_code == 0, done.output
+        return done.output.splitlines()
+
+    told = ["Count\t5", "4XXError\t1", "5XXError\t0", "CacheHitCount\t2\t50%", "CacheMissCount\t2"]
+    deadline = time.monotonic() + 10
+    while [line for line in run("metrics") if not line.startswith("Latency")] != told:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run("flush")
+    assert over_http(f"{url}?user=u1").json["recommendationId"] != kept
 
 
 def test_clients_may_keep_an_answer_for_a_time(world: World) -> None:

@@ -107,6 +107,37 @@ def rollback(
 
 
 @app.command()
+def flush(api: ApiName, stage: StageName = "dev", home: Home = None) -> None:
+    """Forget the answers that a stage's cache holds, in every worker."""
+    _try(lambda: _open(_settings(home).home).flush(api, stage, time.time()))
+
+
+@app.command()
+def metrics(
+    api: ApiName,
+    stage: StageName = "dev",
+    minutes: Annotated[float, typer.Option(min=0, help="How far back.")] = 60,
+    home: Home = None,
+) -> None:
+    """Print what a stage's access log adds up to, by API Gateway's names."""
+    from nextpick.gateway.app import logs_of
+    from nextpick.gateway.metrics import measure
+
+    where = _settings(home).home
+    found = _found(_open(where), api, stage)
+    told = measure(logs_of(where, found.api, stage), time.time() - minutes * 60)
+    print(f"Count\t{told.requests}")
+    print(f"4XXError\t{told.client_errors}")
+    print(f"5XXError\t{told.server_errors}")
+    print(f"Latency\t{told.median_ms:.0f} ms, {told.slow_ms:.0f} ms of the slowest in a hundred")
+    if asked := told.cache_hits + told.cache_misses:
+        print(f"CacheHitCount\t{told.cache_hits}\t{told.cache_hits / asked:.0%}")
+        print(f"CacheMissCount\t{told.cache_misses}")
+    if told.unread:
+        print(f"{told.unread} lines are in another format than the default one and were left out")
+
+
+@app.command()
 def delete(
     api: ApiName,
     stage: Annotated[str | None, typer.Option(help="Delete this stage only.")] = None,

@@ -206,6 +206,7 @@ class Gateway:
         if kept is not None:
             request.noted["cache"] = "hit"
             return kept
+        request.noted["cache"] = "miss"
         reply = route.integration(request)
         if inspect.isawaitable(reply):
             return _keep(stage, key, reply, now)
