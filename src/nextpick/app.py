@@ -132,7 +132,9 @@ class Engine:
             self._newest_campaign,
             lambda location: _read(location, settings),
         )
-        self._gateway = Gateway(door, Bodies(settings), settings.account, settings.region)
+        self._gateway = Gateway(
+            door, Bodies(settings), settings.account, settings.region, settings.trace_segments
+        )
         self.gateway_alone: ASGIApp = Alone(self._gateway)
         mounts: dict[str, ASGIApp] = {
             "/healthz": _plain(b"ok\n"),

@@ -194,6 +194,42 @@ def test_a_function_tells_what_invokes_it_and_its_policy_who_may(command: Comman
     assert "API" not in command("show", "recommend")
 
 
+def test_a_request_is_traced_through_gateway_function_and_engine(command: Command) -> None:
+    command.deploy("recommend")
+    words = ("--variable", "function=recommend", "--setting", "functionType=aws", "--setting", "tracing=1")
+    document = str(EXAMPLES.parent / "gateway" / "books.yaml")
+    url = command.run("gateway", "deploy", document, "--name", "traced", *words).splitlines()[-1]
+    with urllib.request.urlopen(f"{url}/recommend?user_id=u1") as answer:
+        trace = answer.headers["X-Amzn-Trace-Id"]
+    assert trace.endswith(";Sampled=1")
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(f"{url}/recommend")
+
+    def shown() -> list[str]:
+        done = CliRunner().invoke(app, ["trace", "show", trace, "--home", str(command.home)])
+        return [line[54:] for line in done.output.splitlines()]
+
+    parts = [
+        "ApiGateway::Stage traced/dev GET /recommend",
+        "  Lambda recommend $LATEST",
+        "    Lambda::Function recommend $LATEST",
+        "      Initialization",
+        "      Invocation",
+        "        Service personalize-runtime GetRecommendations",
+        "      Overhead",
+    ]
+    until(lambda: shown() == parts)
+    (failed,) = command.run("trace", "list", "--failed").splitlines()
+    assert failed.endswith("error  traced/dev  GET /recommend")
+    nodes = command.run("trace", "map").splitlines()
+    assert nodes[0].startswith("AWS::ApiGateway::Stage traced/dev\t2\t50% errors\t0% faults\t")
+    assert nodes[1::2] == [
+        "  → AWS::Lambda recommend",
+        "  → AWS::Lambda::Function recommend",
+        "  → AWS::Service personalize-runtime",
+    ]
+
+
 def test_users_dropped_in_a_bucket_become_a_table_with_titles_and_that_is_told(command: Command) -> None:
     hook, s3 = Post(), command.server.client("s3")
     topic = command.server.client("sns").create_topic(Name="movies")["TopicArn"]

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from nextpick.functions import frames
 from nextpick.functions.events import Queue
 from nextpick.functions.registry import LATEST, Function, Registry, parse_name
+from nextpick.tracing.header import current
 
 LARGEST_PAYLOAD = 6 * 1024**2  # of a call that waits, Lambda's limit
 LARGEST_EVENT = 1024**2  # of an asynchronous one
@@ -69,8 +70,9 @@ def invoke(
 ) -> Invoked:
     """Run a function and return its answer.
 
-    ``client_context`` is base64 of JSON. Raises FunctionMissing, FunctionBusy, FunctionsUnavailable, ValueError for a
-    payload that is too large, and TimeoutError after ``timeout_s``; the function goes on then.
+    ``client_context`` is base64 of JSON. The trace of the request that is being served goes with it. Raises
+    FunctionMissing, FunctionBusy, FunctionsUnavailable, ValueError for a payload that is too large, and TimeoutError
+    after ``timeout_s``; the function goes on then.
     """
     request = _request(home, name, payload, qualifier, client_context)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -189,6 +191,8 @@ def _request(
             f"Request must be smaller than {LARGEST_PAYLOAD} bytes for the InvokeFunction operation"
         )
     head: dict[str, Any] = {"do": "invoke", "arn": _target(home, name, qualifier)}
+    if (trace := current.get()) is not None:
+        head["trace"] = trace.header
     if client_context:
         head["client_context"] = base64.b64decode(client_context).decode()
     return frames.pack(head, payload or b"{}")

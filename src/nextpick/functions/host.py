@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import secrets
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from nextpick.functions.pool import Pool
 from nextpick.functions.process import Outcome, Process, failure
 from nextpick.functions.registry import Function, Registry, parse_name
 from nextpick.functions.roles import Credentials, RoleRefused, Roles
+from nextpick.functions.tracing import Open, Tracer
 from nextpick.settings import Settings
 
 _WATCH_S = 0.05  # between two looks at the memory of busy processes
@@ -36,6 +38,7 @@ class Host:
         self._roles, self._url = roles, url
         self._pools: dict[tuple[str, str], Pool] = {}  # by Function.key
         self._logs: dict[str, Log] = {}
+        self._tracer = Tracer(settings.home, settings.trace_segments)
         self._at_work = asyncio.Event()
         self._starting = asyncio.Semaphore(max(2, os.cpu_count() or 1))
 
@@ -70,7 +73,7 @@ class Host:
         request_id = str(uuid.uuid4())
         try:
             outcome = await self.invoke(
-                function, head["arn"], request_id, payload, head.get("client_context")
+                function, head["arn"], request_id, payload, head.get("client_context"), head.get("trace")
             )
         except FunctionBusy as busy:
             return frames.pack({"is": "busy", "reason": str(busy)})
@@ -106,8 +109,27 @@ class Host:
         request_id: str,
         payload: bytes,
         client_context: str | None = None,
+        trace: str | None = None,
     ) -> Outcome:
-        """Run a function once; ``arn`` is what was invoked, an alias perhaps. Raises FunctionBusy."""
+        """Run a function once; ``arn`` is what was invoked, an alias perhaps, ``trace`` the header of the request that
+        this is a part of. Raises FunctionBusy."""
+        opened = self._tracer.begin(function, trace, self.clock.now())
+        outcome = None
+        try:
+            outcome = await self._run(function, arn, request_id, payload, client_context, opened)
+            return outcome
+        finally:
+            self._tracer.end(opened, function, outcome)
+
+    async def _run(
+        self,
+        function: Function,
+        arn: str,
+        request_id: str,
+        payload: bytes,
+        client_context: str | None,
+        opened: Open,
+    ) -> Outcome:
         limit = self.settings.function_concurrency
         if self._load() >= limit:
             raise FunctionBusy(f"Rate Exceeded. {limit} invocations may run at once on this machine.")
@@ -126,8 +148,9 @@ class Host:
             text = f"RequestId: {request_id} Error: the process could not be started: {error}"
             return Outcome(failure("Runtime.ExitError", text), "Unhandled", "", 0)
         self._at_work.set()
+        opened.taken = time.perf_counter()
         try:
-            return await process.invoke(arn, request_id, payload, held, client_context)
+            return await process.invoke(arn, request_id, payload, held, client_context, opened.trace)
         finally:
             pool.give_back(process)
 
@@ -193,5 +216,6 @@ class Host:
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         for written in self._logs.values():
             written.close()
+        self._tracer.close()
         with contextlib.suppress(OSError), client.address(self.settings.home) as path:
             os.unlink(path)
