@@ -6,11 +6,13 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from nextpick.durable import sync
 from nextpick.stream.store import Record, Stream, shard_name
 
 _LARGEST_FILE = 64 << 20
+_LONGEST_LINE = 16 << 20  # of a record of the largest size, in base64
 _LONGEST_REASON = 2000
 
 
@@ -30,8 +32,9 @@ class DeadLetters:
             if not is_new and self.path.stat().st_size > _LARGEST_FILE:
                 self.path.rename(self.path.with_suffix(".1.jsonl"))
                 is_new = True
-            with self.path.open("a") as file:
-                file.write(lines)
+            with self.path.open("a+b") as file:
+                _cut_off(file)
+                file.write(lines.encode())
                 file.flush()
                 os.fsync(file.fileno())
             if is_new:
@@ -49,6 +52,19 @@ class DeadLetters:
             "data": base64.b64encode(record.data).decode(),
         }
         return json.dumps(told) + "\n"
+
+
+def _cut_off(file: BinaryIO) -> None:
+    """Remove what a kill left of a last line: its records come again, for they were not done with."""
+    end = file.seek(0, os.SEEK_END)
+    if end == 0:
+        return
+    file.seek(end - 1)
+    if file.read(1) == b"\n":
+        return
+    start = max(0, end - _LONGEST_LINE)
+    file.seek(start)
+    file.truncate(start + file.read().rfind(b"\n") + 1)
 
 
 def letters_path(directory: Path) -> Path:
