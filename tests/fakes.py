@@ -41,6 +41,7 @@ class Functions:
         self, home: Path, name: str, payload: bytes, *, timeout_s: float | None, qualifier: Any = None
     ) -> Any:
         """Run a function as the host would."""
+        name = f"{name}:{qualifier}" if qualifier else name
         if name not in self.by_name:
             raise self.missing(name)
         event = json.loads(payload)
@@ -55,7 +56,7 @@ class Functions:
         self, home: Path, name: str, payload: bytes, *, timeout_s: float, qualifier: Any = None
     ) -> Any:
         """The same for an event loop."""
-        found = self.invoke(home, name, payload, timeout_s=timeout_s)
+        found = self.invoke(home, name, payload, timeout_s=timeout_s, qualifier=qualifier)
         if b'"sleep"' in found.payload:
             await asyncio.sleep(5)
         return found

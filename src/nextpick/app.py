@@ -1,22 +1,26 @@
 """Assembly: settings, stores, serving, routes, HTTP applications. The only place that constructs them."""
 
+import asyncio
+import functools
 import secrets
 from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from nextpick.access.assuming import Assuming, For
 from nextpick.access.audit import Audit
-from nextpick.access.guard import Guard
+from nextpick.access.guard import Caller, Guard
 from nextpick.access.keys import Keys
 from nextpick.api import table
 from nextpick.api.context import Services
 from nextpick.clock import Clock
 from nextpick.functions.api.app import Functions
 from nextpick.gateway.app import Alone, Gateway
-from nextpick.gateway.door import Door
+from nextpick.gateway.door import Door, Identity
 from nextpick.jobs.work import datasets_dir, versions_dir
 from nextpick.names import parse_arn, request_id
 from nextpick.neighbours.assemble import Neighbours
+from nextpick.notify.topics import Topics
 from nextpick.recipes.catalogue import RECIPES
 from nextpick.resources.index import Index
 from nextpick.serving.filtering import Filtering
@@ -47,6 +51,7 @@ from nextpick.workflow.door import StepFunctions
 from nextpick.workflow.outbox import Outbox
 
 _THREADS = 4
+_GATEWAY_SESSION = "BackplaneAssumeRoleSession"  # as API Gateway calls it
 
 _RECOMMENDING = {
     info.name
@@ -62,7 +67,7 @@ class Engine:
         home = settings.home
         self.records = Records(home / "nextpick.db")
         self._audit = Audit(home / "audit", worker)
-        guard = Guard(self.records, self._audit, clock, strict=settings.strict_access)
+        self._guard = guard = Guard(self.records, self._audit, clock, strict=settings.strict_access)
         keys = Keys(KeyFile(home / "credentials"), self.records)
         self._writer = LogWriter(home / "log", worker)
         self._reader = LogReader(home / "log")
@@ -107,22 +112,30 @@ class Engine:
         neighbours = dict(self._neighbours.apps) if self._neighbours else {}
         self._functions = Functions(self.records, guard, keys.find, settings, clock, auth)
         neighbours["lambda"] = self._functions.app
+        self._topics = Topics(home, self.records, guard, clock)
         if settings.neighbours:
+            callers = Callers(keys.find, settings, clock, auth, frozenset({"sns"}))
+            neighbours["sns"] = self._topics.asgi(callers, Bodies(settings))
             callers = Callers(keys.find, settings, clock, auth, frozenset({"kinesis"}))
             neighbours["kinesis"] = self._kinesis.service.asgi(callers, Bodies(settings))
         if self._states is not None:
             callers = Callers(keys.find, settings, clock, auth, frozenset({"states"}))
             neighbours["states"] = self._states.service.asgi(callers, Bodies(settings))
+        self._assuming = Assuming("apigateway.amazonaws.com", self.records, guard, clock)
         door = Door(
             home,
             clock,
             self._recommend,
             self._put_events,
             self._serve,
+            self._assume,
+            self._require,
             self._newest_campaign,
             lambda location: _read(location, settings),
         )
-        self._gateway = Gateway(door, Bodies(settings), settings.account, settings.region)
+        self._gateway = Gateway(
+            door, Bodies(settings), settings.account, settings.region, settings.trace_segments
+        )
         self.gateway_alone: ASGIApp = Alone(self._gateway)
         mounts: dict[str, ASGIApp] = {
             "/healthz": _plain(b"ok\n"),
@@ -143,13 +156,27 @@ class Engine:
         await self._routes["personalize-events", "PutEvents"].handler(call, request)
 
     async def _serve(
-        self, account: str, region: str, service: str, operation: str, body: bytes
+        self, account: str, region: str, who: Identity, service: str, operation: str, body: bytes
     ) -> tuple[int, bytes]:
-        """Call an operation as the administrator of an account."""
-        call = Call(account, region, "", request_id(), operation)
+        """Call an operation for a client of the gateway."""
+        call = Call(account, region, who.access_key, request_id(), operation, who.principal)
         if service == "kinesis":
             return await self._kinesis.service.answer(call, body)
         return await answer(self._routes, call, service, body, self._pool)
+
+    async def _assume(self, account: str, role: str, source: str) -> Identity:
+        """Take a role for a method of the gateway. Raises RoleRefused."""
+        whom = For(_GATEWAY_SESSION, account, source)
+        held = self._assuming.current(role, whom)
+        if held is None:
+            loop = asyncio.get_running_loop()
+            held = await loop.run_in_executor(self._pool, self._assuming.find, role, whom)
+        return Identity(held.session.arn, held.session.access_key) if held.session else Identity()
+
+    async def _require(self, account: str, region: str, who: Identity, action: str, resource: str) -> None:
+        caller = Caller(account, region, who.principal, who.access_key, request_id())
+        ask = functools.partial(self._guard.require, caller, action, resource)
+        await asyncio.get_running_loop().run_in_executor(self._pool, ask)
 
     def _newest_campaign(self) -> str | None:
         served = (c for c in self._index.campaigns() if c.recipe in _RECOMMENDING)
@@ -163,6 +190,7 @@ class Engine:
         self._stream_writer.close()
         self._streams.close()
         self._functions.close()
+        self._topics.close()
         for part in (self._neighbours, self._states, self._outbox):
             if part is not None:
                 part.close()

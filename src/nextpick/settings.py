@@ -97,6 +97,7 @@ class Settings:
         60.0,
         "Time before an asynchronous invocation that failed is tried again; twice that before a third time.",
     )
+    trace_segments: int = _setting(100_000, "Most segments of traces that are kept; the oldest go first.")
     function_log_bytes: int = _setting(10 * 1024 * 1024, "Most bytes that the log of one function takes.")
     log_level: str = _setting("info", "Least level that is logged: debug, info, warning, error.")
 

@@ -8,6 +8,10 @@ import zipfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import pytest
+from botocore.exceptions import ClientError
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:{}"
 ROLE = "arn:aws:iam::000000000000:role/anyone"
 
 
@@ -65,6 +69,14 @@ class Functions:
         done = self.client.invoke(FunctionName=name, Payload=json.dumps(event), InvocationType="Event")
         assert done["StatusCode"] == 202
         return done["ResponseMetadata"]["RequestId"]
+
+
+def refused(code: str, call: object, *words: str, **members: object) -> str:
+    """Call what must be refused with a code; return the message."""
+    with pytest.raises(ClientError) as error:
+        call(*words, **members)  # type: ignore[operator]
+    assert error.value.response["Error"]["Code"] == code, error.value
+    return error.value.response["Error"]["Message"]
 
 
 def until(is_so: Callable[[], Any], timeout_s: float = 60) -> Any:

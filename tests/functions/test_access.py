@@ -68,7 +68,7 @@ def test_keys_are_renewed_before_they_end(functions: Functions, monkeypatch: pyt
     functions.deploy("renewed", telling, Role=make_role(functions, "renewed"))
     pid, first = functions.invoke("renewed").payload
     assert functions.invoke("renewed").payload == [pid, first]
-    monkeypatch.setattr("nextpick.functions.roles._RENEW_BEFORE_S", 3600.0)
+    monkeypatch.setattr("nextpick.access.assuming.RENEW_BEFORE_S", 3600.0)
     again, second = functions.invoke("renewed").payload
     assert again == pid
     assert second != first

@@ -1,15 +1,20 @@
 """kill -9 of whatever takes part: nothing acknowledged is lost, nothing is left running."""
 
+import json
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError
-from functions_world import Functions, archive, until
+from functions_world import ROLE, Functions, archive, until
+from typer.testing import CliRunner
 
+from hooks import Post
+from nextpick.cli.main import app
 from nextpick.functions.registry import Function, Registry
 from served import Server, children_of, command_of, is_running
 
@@ -115,6 +120,70 @@ def test_a_call_that_waits_is_told_that_it_was_interrupted(served: Served, tmp_p
     thread.join()
     assert told[0].response["Error"]["Code"] == "ServiceException"
     assert isinstance(served.invoke("work", {}).payload, int)
+
+
+def test_a_step_whose_function_was_killed_is_not_run_again(served: Served, tmp_path: Path) -> None:
+    states = served.server.client("stepfunctions")
+    given = {"folder": str(tmp_path), "n": 0, "go": str(tmp_path / "go")}
+    call = {"Type": "Task", "Resource": served.client.get_function(FunctionName="work")["Configuration"]["FunctionArn"],
+            "End": True}  # fmt: skip
+    definition = json.dumps({"StartAt": "Call", "States": {"Call": call}})
+    machine = states.create_state_machine(name="work", definition=definition, roleArn=ROLE)["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine, input=json.dumps(given))["executionArn"]
+    until(lambda: list(tmp_path.glob("0.*")))
+    os.kill(served.automation(), signal.SIGKILL)
+    (tmp_path / "go").touch()
+    ended = until(
+        lambda: (found := states.describe_execution(executionArn=execution))["status"] != "RUNNING" and found
+    )
+    assert (ended["status"], ended["error"]) == ("FAILED", "Lambda.Unknown")
+    assert len(list(tmp_path.glob("0.[0-9]*"))) == 1
+
+
+def test_a_notification_that_was_not_taken_outlives_a_kill(served: Served) -> None:
+    hook = Post()
+    hook.status = 500
+    words = ["notify", "add", "hook", "--webhook", hook.url, "--home", str(served.home)]
+    assert CliRunner().invoke(app, words).exit_code == 0
+    served.server.personalize.create_dataset_group(name="told")
+    try:
+        until(lambda: hook.got)
+        os.kill(served.automation(), signal.SIGKILL)
+        hook.status, before = 200, len(hook.got)
+        until(lambda: len(hook.got) > before)
+    finally:
+        hook.close()
+    assert len({body["id"] for body in hook.bodies}) == 1
+
+
+def test_a_publication_that_was_killed_has_published_nothing(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    with registry.changing():
+        function = registry.put(msgspec.convert({**BARE, "handler": "old.f"}, Function))
+    pid = os.fork()
+    if pid == 0:
+        registry.put = lambda function: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        with registry.changing():
+            registry.publish(function, "")
+    os.waitpid(pid, 0)
+    fresh = Registry(tmp_path)
+    assert fresh.version(function, "1") is None
+    assert fresh.versions(function) == []
+    with fresh.changing():
+        made, version = fresh.publish(msgspec.structs.replace(function, handler="new.f"), "")
+    assert (made.published, version.version, version.handler) == (1, "1", "new.f")
+    assert fresh.version(made, "1") == version
+
+
+BARE = {
+    **dict.fromkeys(
+        ("account", "region", "name", "runtime", "role", "description", "code", "code_sha256"), "x"
+    ),
+    **dict.fromkeys(("timeout_s", "memory_mb", "code_size", "changed_at"), 1),
+    "environment": {},
+    "layers": [],
+    "revision": "",
+}
 
 
 def test_a_deployment_that_was_killed_has_changed_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,9 @@ from urllib.parse import quote
 
 import pytest
 from calls import Answer, deploy, example, one_route, over_http
+from typer.testing import CliRunner
 
+from nextpick.cli.main import app
 from nextpick.gateway.store import GatewayStore, Plan
 from served import Server
 from worlds import Shop, checkerboard
@@ -303,6 +305,26 @@ def test_answers_are_kept_by_their_key_parameters(world: World) -> None:
     )
 
 
+def test_a_cache_is_counted_and_can_be_emptied(world: World) -> None:
+    url = world.recommending("counted", settings={"cacheTtlInSeconds": 60})
+    for path in ("?user=u1", "?user=u1", "?user=u2", "/none"):
+        over_http(url + path)
+    kept = over_http(f"{url}?user=u1").json["recommendationId"]
+
+    def run(*words: str) -> list[str]:
+        done = CliRunner().invoke(app, ["gateway", *words, "counted", "--home", str(world.server.home)])
+        assert done.exit_code == 0, done.output
+        return done.output.splitlines()
+
+    told = ["Count\t5", "4XXError\t1", "5XXError\t0", "CacheHitCount\t2\t50%", "CacheMissCount\t2"]
+    deadline = time.monotonic() + 10
+    while [line for line in run("metrics") if not line.startswith("Latency")] != told:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run("flush")
+    assert over_http(f"{url}?user=u1").json["recommendationId"] != kept
+
+
 def test_clients_may_keep_an_answer_for_a_time(world: World) -> None:
     url = world.recommending("fresh", cache={"maxAge": 60})
     answer = over_http(f"{url}?user=u20")
@@ -355,6 +377,35 @@ def test_services_are_called_with_a_mapping_template(world: World) -> None:
     wrong = world.deploy(document, stage="wrong", variables={"arn": world.a + "x"})
     answer = over_http(f"{wrong}/u/u5")
     assert (answer.status, answer.json) == (404, {"wrong": "ResourceNotFoundException"})
+
+
+TRUST = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+ "Principal": {"Service": "%s.amazonaws.com"}}]}"""
+ASKING = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
+ "Action": ["personalize:GetRecommendations", "lambda:InvokeFunction"]}]}"""
+
+
+def test_an_integration_calls_with_the_rights_of_its_role(world: World) -> None:
+    arn = "arn:aws:iam::000000000000:role/gateway"
+    integration = {
+        "type": "aws",
+        "uri": "arn:aws:apigateway:us-east-1:personalize-runtime:path/recommendations",
+        "requestTemplates": {"application/json": f'{{"campaignArn": "{world.a}", "userId": "u1"}}'},
+        "responses": {"default": {"statusCode": "200"}, "400|403": {"statusCode": "403"}},
+        "credentials": arn,
+    }
+    url = world.deploy(one_route("role", {"x-amazon-apigateway-integration": integration}))
+    iam = world.server.client("iam")
+    assert over_http(url).status == 200  # a role that was never set up is not asked
+    iam.create_role(RoleName="gateway", AssumeRolePolicyDocument=TRUST % "glue")
+    refused = over_http(url)
+    assert (refused.status, refused.body) == (500, b'{"message": "Internal server error"}')
+    iam.update_assume_role_policy(RoleName="gateway", PolicyDocument=TRUST % "apigateway")
+    denied = over_http(url)
+    assert (denied.status, denied.json["__type"]) == (403, "AccessDeniedException")
+    assert "assumed-role/gateway/BackplaneAssumeRoleSession is not authorized" in denied.json["message"]
+    iam.put_role_policy(RoleName="gateway", PolicyName="ask", PolicyDocument=ASKING)
+    assert over_http(url).json["itemList"] == wanted(world, "u1")
 
 
 def test_a_list_is_ranked_for_a_user(world: World) -> None:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from nextpick.cli.main import app
 from nextpick.gateway.store import GatewayStore
+from nextpick.gateway.triggers import triggers_of
 
 OPTIONS = {
     "books": [], "near-real-time": [], "videos": ["--variable", "campaign=c", "--variable", "tracker=t"],
@@ -56,6 +57,14 @@ def own(**members: Any) -> dict[str, Any]:
             integration(type="mock", requestParameters={"integration.request.header.x": "nowhere"}),
             "'nowhere'",
         ),
+        (
+            integration(type="aws_proxy", uri=f"{LAMBDA}:f/invocations", credentials="arn:aws:iam::*:user/*"),
+            "credentials are the caller's",
+        ),
+        (
+            integration(type="aws_proxy", uri=f"{LAMBDA}:f/invocations", credentials="gateway"),
+            "credentials is 'gateway'",
+        ),
         (own(type="recommendations", userId="'u'"), "needs campaignArn"),
         (own(type="recommendations", campaignArn="c", user="u"), "has no user"),
         (own(type="recommendations", campaignArn="c", response="xml"), "response is 'xml'"),
@@ -73,6 +82,38 @@ def test_a_document_that_cannot_be_served_is_refused(tmp_path: Path, operation: 
     code, output = run("gateway", "deploy", tmp_path / "api.json", "--home", tmp_path / "home")
     assert (code, told in output.replace("\n", " ")) == (1, True), output
     assert not (tmp_path / "home" / "gateway").exists()
+
+
+def test_what_cloudformation_would_fill_in_is_filled_in_or_is_a_stage_variable(tmp_path: Path) -> None:
+    path = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions"
+    text = f"""
+openapi: 3.0.1
+info: {{title: !Ref AWS::AccountId}}
+paths:
+  /:
+    get:
+      x-amazon-apigateway-integration:
+        type: aws_proxy
+        credentials: !GetAtt Role.Arn
+        uri: !Sub {path}/${{Recommend.Arn}}/invocations
+    post:
+      x-amazon-apigateway-integration:
+        type: aws_proxy
+        uri: {{Fn::Sub: ["{path}/${{Name}}/invocations", {{Name: {{Ref: Recommend}}}}]}}
+"""
+    (tmp_path / "api.yaml").write_text(text)
+    words = ("gateway", "deploy", tmp_path / "api.yaml", "--home", tmp_path / "home")
+    code, output = run(*words)
+    assert (code, "the stage variable Recommend is not set" in output) == (1, True)
+    role = "Role=arn:aws:iam::000000000000:role/r"
+    code, output = run(*words, "--variable", "Recommend=recommend:live", "--variable", role)
+    assert code == 0, output
+    store = GatewayStore(tmp_path / "home")
+    (stage,) = store.stages()
+    found = list(triggers_of(stage, store.document(stage.deployment)))
+    store.close()
+    assert stage.api_name == "000000000000"
+    assert found == [(verb, "/", "recommend", "live") for verb in ("GET", "POST")]
 
 
 @pytest.mark.parametrize("text", ["[]", "{", "a: [", "openapi: 3.0.1", "openapi: '4'\npaths: {}"])

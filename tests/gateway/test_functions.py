@@ -167,6 +167,41 @@ def test_the_type_of_an_integration_can_be_switched(engine: Api, functions: Func
     )  # the handler reads event["user_id"], and fails
 
 
+def test_the_version_of_a_function_is_in_its_uri_or_a_stage_variable(
+    engine: Api, functions: Functions
+) -> None:
+    for name in ("f:2", "f:live"):
+        functions.by_name[name] = lambda event, name=name: {"statusCode": 200, "body": name}
+    assert inside(engine, proxy(engine, "f:2")).body == b"f:2"
+    uri = f"{LAMBDA}:${{stageVariables.function}}/invocations"
+    integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": uri}
+    document = one_route("alias", {"x-amazon-apigateway-integration": integration})
+    stage = deploy(home(engine), document, variables={"function": "f:live"})
+    assert inside(engine, stage).body == b"f:live"
+
+
+def test_a_role_must_be_allowed_to_invoke(engine: Api, functions: Functions) -> None:
+    functions.by_name["f"] = lambda event: {"statusCode": 200}
+    arn = "arn:aws:iam::000000000000:role/invoker"
+    assert inside(engine, proxy(engine, "f", credentials=arn)).status == 200
+    iam = engine.library.client("iam")
+    trust = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRole",
+        "Principal": {"Service": "apigateway.amazonaws.com"},
+    }
+    policy = {
+        "Effect": "Allow",
+        "Action": "lambda:InvokeFunction",
+        "Resource": "arn:aws:lambda:*:*:function:f",
+    }
+    texts = [json.dumps({"Version": "2012-10-17", "Statement": [each]}) for each in (trust, policy)]
+    iam.create_role(RoleName="invoker", AssumeRolePolicyDocument=texts[0])
+    assert inside(engine, proxy(engine, "f", credentials=arn)).status == 500
+    iam.put_role_policy(RoleName="invoker", PolicyName="f", PolicyDocument=texts[1])
+    assert inside(engine, proxy(engine, "f", credentials=arn)).status == 200
+
+
 def test_a_pattern_selects_the_response_by_the_error(engine: Api, functions: Functions) -> None:
     functions.by_name["f"] = fails
     integration = {

@@ -8,13 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from typer.testing import CliRunner
 
+from hooks import Post
 from nextpick.automation import Context
 from nextpick.cli.main import app
 from nextpick.notify import subscriptions
@@ -36,41 +37,18 @@ class Clock:
         return self.seconds
 
 
-class Post:
-    """A web server that keeps what is posted and answers with ``status``."""
-
-    def __init__(self) -> None:
-        self.status, self.got = 200, []
-        post = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                post.got.append((dict(self.headers), body))
-                self.send_response(post.status)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def bodies(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.got]
-
-
 @pytest.fixture
 def post() -> Iterator[Post]:
     made = Post()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def topics(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    api = open_api(tmp_path_factory.mktemp("topics") / "home")
+    yield api.library.client("sns")
+    api.library.close()
 
 
 @pytest.fixture
@@ -250,6 +228,57 @@ def test_a_mail_is_written_by_its_templates(shop: Shop) -> None:
     assert "Subject: other: ACTIVE" in mail
     assert "From: shop@example.org" in mail
     assert f"Dataset Group {arn}" in mail
+
+
+def test_what_is_published_to_a_topic_reaches_those_who_subscribed(shop: Shop, post: Post) -> None:
+    sns = shop.api.library.client("sns")
+    movies = sns.create_topic(Name="movies", Tags=[{"Key": "team", "Value": "films"}])["TopicArn"]
+    assert (
+        movies == "arn:aws:sns:us-east-1:000000000000:movies" == sns.create_topic(Name="movies")["TopicArn"]
+    )
+    other = sns.create_topic(Name="other")["TopicArn"]
+    made = sns.subscribe(TopicArn=movies, Protocol="email", Endpoint="a@example.org")["SubscriptionArn"]
+    with mail_server() as (port, got):
+        desk = Desk(shop, smtp_url=f"smtp://127.0.0.1:{port}")
+        desk.subscribe("hook", webhook=post.url, events=["Topic *:*"])
+        sns.publish(TopicArn=other, Message="not for mail")
+        attributes = {"kind": {"DataType": "String", "StringValue": "batch"}}
+        sns.publish(TopicArn=movies, Message="All is done.", Subject="Batch", MessageAttributes=attributes)
+        texts = json.dumps({"default": "short", "email": "a longer text"})
+        sns.publish(TopicArn=movies, Message=texts, MessageStructure="json")
+        desk.work()
+        desk.records.close()
+    assert [("Subject: Batch" in mail, "All is done." in mail, "a longer text" in mail) for mail in got] == [
+        (True, True, False),
+        (False, False, True),
+    ]
+    assert [told["detail"]["TopicArn"] for told in post.bodies] == [other, movies, movies]
+    assert post.bodies[1]["detail"] == {"TopicArn": movies, "Subject": "Batch", "Message": "All is done."}
+    (listed,) = sns.list_subscriptions_by_topic(TopicArn=movies)["Subscriptions"]
+    assert (listed["SubscriptionArn"], listed["Endpoint"]) == (made, "a@example.org")
+    sns.unsubscribe(SubscriptionArn=made)
+    assert sns.list_subscriptions()["Subscriptions"] == []
+    sns.delete_topic(TopicArn=movies)
+    assert sns.list_topics()["Topics"] == [{"TopicArn": other}]
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "members"),
+    [
+        ("NotFound", "publish", {"TopicArn": "arn:aws:sns:us-east-1:000000000000:none", "Message": "x"}),
+        ("InvalidParameter", "publish", {"PhoneNumber": "+100", "Message": "x"}),
+        ("InvalidParameter", "publish", {"TopicArn": "a", "Message": "{}", "MessageStructure": "json"}),
+        ("InvalidParameter", "create_topic", {"Name": "a b"}),
+        ("InvalidParameter", "subscribe", {"TopicArn": "a", "Protocol": "https", "Endpoint": "https://a.b"}),
+        ("NotFound", "unsubscribe", {"SubscriptionArn": "arn:aws:sns:us-east-1:000000000000:movies:x"}),
+    ],
+)
+def test_what_topics_cannot_do_is_refused(
+    topics: Any, code: str, operation: str, members: dict[str, str]
+) -> None:
+    with pytest.raises(ClientError) as error:
+        getattr(topics, operation)(**members)
+    assert error.value.response["Error"]["Code"] == code
 
 
 def test_a_mail_without_a_server_says_what_is_missing(shop: Shop, desk: Desk) -> None:

@@ -15,6 +15,7 @@ from fakes import Functions
 from nextpick.store.log import EventRow, LogReader
 from nextpick.store.stream import Record, Stream, letters_path
 from nextpick.stream import put_events
+from nextpick.stream.letters import DeadLetters
 from served import Server, children_of, command_of
 from worlds import Api, open_api
 
@@ -85,6 +86,21 @@ def test_bad_records_become_dead_letters_with_their_reason_and_the_others_go_on(
         assert reason in reasons[data]
     assert found[0]["partitionKey"] == "k"
     assert {letter["consumer"] for letter in found} == {"events"}
+
+
+def test_a_dead_letter_that_a_kill_cut_off_is_written_anew(tmp_path: Path) -> None:
+    stream = make(tmp_path)
+    stream.append([new("k", b"one"), new("k", b"two")], 1.0)
+    one, two = stream.read(0, 0, 9)
+    DeadLetters(stream).write("c", [one, two], "bad", 2.0)
+    path = letters_path(stream.directory)
+    whole = path.read_bytes()
+    for left in (len(whole) - 1, len(whole) - 50, 20, 0):
+        path.write_bytes(whole[:left])
+        kept = [one] if left > 50 else []
+        DeadLetters(stream).write("c", [two], "again", 3.0)
+        found = [(base64.b64decode(letter["data"]), letter["reason"]) for letter in letters(stream)]
+        assert found == [(record.data, "bad") for record in kept] + [(b"two", "again")]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,17 @@ def test_nested_lists_and_structures_are_read_by_the_model():
     }
 
 
+def test_maps_are_read_by_the_models_names_for_their_entries():
+    form = {
+        "Message": "m",
+        "MessageAttributes.entry.1.Name": "kind",
+        "MessageAttributes.entry.1.Value.DataType": "String",
+        "MessageAttributes.entry.1.Value.StringValue": "batch",
+    }
+    attributes = {"kind": {"DataType": "String", "StringValue": "batch"}}
+    assert read_form("sns", "Publish", form) == {"Message": "m", "MessageAttributes": attributes}
+
+
 def test_a_handler_gets_the_request_and_its_answer_arrives(iam):
     seen = []
 

@@ -140,6 +140,16 @@ def test_functions_are_tasks_in_both_forms(shop: Workshop) -> None:
     assert ended["error"] == "Lambda.ResourceNotFoundException"
 
 
+def test_a_message_is_published_by_a_task(shop: Workshop) -> None:
+    topic = shop.api.library.client("sns").create_topic(Name="movies")["TopicArn"]
+    parameters = {"TopicArn": topic, "Message.$": "$.said", "Subject": "Done"}
+    publish = {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Parameters": parameters}
+    ended = shop.run(shop.make(machine(P=publish)), {"said": {"rows": 2}})
+    assert set(json.loads(ended["output"])) == {"MessageId"}
+    gone = {**publish, "Parameters": {**parameters, "TopicArn": topic + "x"}}
+    assert shop.run(shop.make(machine(P=gone), "gone"), {"said": "a"})["error"] == "Sns.NotFoundException"
+
+
 def test_objects_are_written_and_read_by_tasks(shop: Workshop) -> None:
     shop.s3.create_bucket(Bucket="data")
     sdk = "arn:aws:states:::aws-sdk:s3:"

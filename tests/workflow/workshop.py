@@ -24,7 +24,7 @@ class Invoked:
     """What a function of the test answers."""
 
     def __init__(self, payload: bytes, error: str | None = None) -> None:
-        self.payload, self.error = payload, error
+        self.payload, self.error, self.version = payload, error, "$LATEST"
 
 
 class FunctionMissing(Exception):

@@ -32,7 +32,7 @@ def deploy(
     role: Annotated[str, typer.Option(help="Name or ARN of the role that it works as.")] = "function",
     timeout: Annotated[int, typer.Option(help="Seconds an invocation may take.")] = 3,
     memory: Annotated[int, typer.Option(help="MB the process may take.")] = 128,
-    concurrency: Annotated[int | None, typer.Option(help="Invocations at the same time.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Invocations of it at the same time.")] = None,
     retries: Annotated[int | None, typer.Option(help="Of asynchronous invocations, 0 to 2.")] = None,
     on_success: Annotated[str, typer.Option(help="ARN to tell of asynchronous invocations.")] = "",
     on_failure: Annotated[str, typer.Option(help="ARN to tell of those that failed.")] = "",
@@ -88,6 +88,53 @@ def list_functions(home: Home = None) -> None:
 
 
 @function.command()
+def show(name: Name, home: Home = None) -> None:
+    """Print what the function is, its versions and aliases, and what invokes it."""
+    from nextpick.cli.triggers import triggers_of
+    from nextpick.functions.registry import Registry
+
+    settings = _settings(home)
+    found, registry = _found(settings.home, name), Registry(settings.home)
+    print(f"{found.arn}  {found.runtime}  {found.handler}")
+    print(f"  role {found.role}, {found.timeout_s} s, {found.memory_mb} MB")
+    for version in registry.versions(found):
+        print(f"  version {version.version}  {version.description}".rstrip())
+    for alias, held in sorted(found.aliases.items()):
+        shares = "".join(f", {weight:.0%} {version}" for version, weight in held.weights.items())
+        print(f"  alias {alias} is {held.version}{shares}")
+    for kind, told, qualifier in triggers_of(settings, found):
+        print(f"  invoked by {kind} {told}{f'  as {qualifier}' if qualifier else ''}")
+
+
+@function.command()
+def publish(
+    name: Name,
+    alias: Annotated[str, typer.Option(help="Alias that is to be this version from now on.")] = "",
+    description: Annotated[str | None, typer.Option(help="What is new.")] = None,
+    weight: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of the alias's invocations that it gets.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Keep the function as it is now under a number, and print that; let an alias be it, wholly or in part."""
+    if weight is not None and not alias:
+        raise typer.BadParameter("needs --alias", param_hint="--weight")
+    with _lambda(home) as (client, _):
+        told = {} if description is None else {"Description": description}
+        version = client.publish_version(FunctionName=name, **told)["Version"]
+        if alias:
+            of = {"FunctionName": name, "Name": alias}
+            weights = {} if weight is None else {version: weight}
+            main = {} if weight is not None else {"FunctionVersion": version}
+            routing = {"RoutingConfig": {"AdditionalVersionWeights": weights}}
+            try:
+                client.update_alias(**of, **main, **routing)
+            except client.exceptions.ResourceNotFoundException:
+                client.create_alias(**of, FunctionVersion=version)
+    print(version)
+
+
+@function.command()
 def invoke(
     name: Name,
     payload: Annotated[str, typer.Option(help="JSON, or @FILE.")] = "{}",
@@ -122,14 +169,9 @@ def logs(
 ) -> None:
     """Print what the function logged."""
     from nextpick.functions.logs import log_dir, read
-    from nextpick.functions.registry import Registry, parse_name
 
     where = _settings(home).home
-    reference = parse_name(name)
-    found = Registry(where).find(reference) if reference else None
-    if found is None:
-        _stop(f"there is no function {name} in {where}")
-    for line in read(log_dir(where, found), lines):
+    for line in read(log_dir(where, _found(where, name)), lines):
         print(line)
 
 
@@ -163,6 +205,15 @@ def _lambda(home: Path | None, **config: Any) -> Iterator[tuple[Any, str]]:
         _stop(str(error).partition(": ")[2])
     except (OSError, BotoCoreError) as error:
         _stop(str(error))
+
+
+def _found(home: Path, name: str) -> Any:
+    from nextpick.functions.client import FunctionMissing, find
+
+    try:
+        return find(home, name)
+    except FunctionMissing:
+        _stop(f"there is no function {name} in {home}")
 
 
 def _settings(home: Path | None) -> Any:

@@ -36,12 +36,13 @@ def deploy(
     home: Home = None,
 ) -> None:
     """Deploy a document to a stage and print its invoke URL. Other stages stay as they are."""
+    from nextpick.gateway import triggers
     from nextpick.gateway.load import checked, load
 
     settings = _settings(home)
     variables, values = _pairs(variable or []), {k: _value(v) for k, v in _pairs(setting or []).items()}
     try:
-        held = load(document)
+        held = load(document, settings)
         title = name or str(held.get("info", {}).get("title", "")) or document.stem
         checked(held, title, stage, variables, values, settings)
     except (ValueError, OSError) as error:
@@ -57,8 +58,9 @@ def deploy(
         settings=values,
         now=time.time(),
     )
+    triggers.permit(settings.home, store.stages(api, stage)[0], held)
     print(f"{title} ({api}) is deployed to stage {stage}")
-    print(_url(settings, api, stage))
+    print(stage_url(settings, api, stage))
 
 
 @app.command(name="list")
@@ -66,9 +68,8 @@ def list_(home: Home = None) -> None:
     """List APIs and stages with their invoke URLs."""
     settings = _settings(home)
     for row in _open(settings.home).stages():
-        print(
-            f"{row.api_name}\t{row.api}\t{row.name}\tdeployment {row.deployment}\t{_url(settings, row.api, row.name)}"
-        )
+        url = stage_url(settings, row.api, row.name)
+        print(f"{row.api_name}\t{row.api}\t{row.name}\tdeployment {row.deployment}\t{url}")
 
 
 @app.command()
@@ -80,7 +81,7 @@ def show(api: ApiName, stage: StageName = "dev", home: Home = None) -> None:
     settings = _settings(home)
     store = _open(settings.home)
     found = _found(store, api, stage)
-    print(_url(settings, found.api, stage))
+    print(stage_url(settings, found.api, stage))
     for deployment, created in store.deployments(found.api):
         mark = "*" if deployment == found.deployment else " "
         print(
@@ -106,13 +107,51 @@ def rollback(
 
 
 @app.command()
+def flush(api: ApiName, stage: StageName = "dev", home: Home = None) -> None:
+    """Forget the answers that a stage's cache holds, in every worker."""
+    _try(lambda: _open(_settings(home).home).flush(api, stage, time.time()))
+
+
+@app.command()
+def metrics(
+    api: ApiName,
+    stage: StageName = "dev",
+    minutes: Annotated[float, typer.Option(min=0, help="How far back.")] = 60,
+    home: Home = None,
+) -> None:
+    """Print what a stage's access log adds up to, by API Gateway's names."""
+    from nextpick.gateway.app import logs_of
+    from nextpick.gateway.metrics import measure
+
+    where = _settings(home).home
+    found = _found(_open(where), api, stage)
+    told = measure(logs_of(where, found.api, stage), time.time() - minutes * 60)
+    print(f"Count\t{told.requests}")
+    print(f"4XXError\t{told.client_errors}")
+    print(f"5XXError\t{told.server_errors}")
+    print(f"Latency\t{told.median_ms:.0f} ms, {told.slow_ms:.0f} ms of the slowest in a hundred")
+    if asked := told.cache_hits + told.cache_misses:
+        print(f"CacheHitCount\t{told.cache_hits}\t{told.cache_hits / asked:.0%}")
+        print(f"CacheMissCount\t{told.cache_misses}")
+    if told.unread:
+        print(f"{told.unread} lines are in another format than the default one and were left out")
+
+
+@app.command()
 def delete(
     api: ApiName,
     stage: Annotated[str | None, typer.Option(help="Delete this stage only.")] = None,
     home: Home = None,
 ) -> None:
     """Delete an API with all its stages, or one stage."""
-    _try(lambda: _open(_settings(home).home).delete(api, stage))
+    from nextpick.gateway import triggers
+
+    where = _settings(home).home
+    store = _open(where)
+    found = _try(lambda: store.api(api))
+    _try(lambda: store.delete(found, stage))
+    if stage is None:
+        triggers.forbid(where, found)
 
 
 @app.command(name="test")
@@ -130,7 +169,7 @@ def call(
 
     settings = _settings(home)
     found = _found(_open(settings.home), api, stage)
-    base = _url(settings, found.api, stage)
+    base = stage_url(settings, found.api, stage)
     if not base.startswith("http"):
         _fail(f"no server runs on {settings.home}; start one with: nextpick serve")
     given = [line.partition(":") for line in header or []]
@@ -227,7 +266,8 @@ def _found(store: "GatewayStore", api: str, stage: str) -> Any:
     return rows[0]
 
 
-def _url(settings: Settings, api: str, stage: str) -> str:
+def stage_url(settings: Settings, api: str, stage: str) -> str:
+    """Return where a stage is called; of a home that is not served its path."""
     from nextpick.gateway.app import invoke_url
 
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nextpick.cli import costs, functions, gateway, notify, prepare, schedule, stream, workflow
+from nextpick.cli import costs, functions, gateway, notify, prepare, schedule, stream, trace, workflow
 from nextpick.settings import Settings
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(functions.function, name="function")
 
 app.add_typer(notify.app, name="notify")
 app.add_typer(costs.app, name="costs")
+app.add_typer(trace.app, name="trace")
 app.add_typer(schedule.schedule, name="schedule")
 app.add_typer(schedule.trigger, name="trigger")
 app.add_typer(schedule.job, name="job")

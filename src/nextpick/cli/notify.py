@@ -40,8 +40,7 @@ def add(
 ) -> None:
     """Add a subscription, or replace the one of its name."""
     from nextpick.notify import subscriptions
-    from nextpick.notify.service import MARKER
-    from nextpick.notify.subscriptions import Subscription
+    from nextpick.notify.subscriptions import MARKER, Subscription
 
     if (webhook is not None) + (bool(email)) + (command is not None) != 1:
         raise typer.BadParameter("give exactly one of --webhook, --email and --command")

@@ -17,7 +17,7 @@ from nextpick.functions.destinations import deliver
 from nextpick.functions.events import Event, Message, Queue
 from nextpick.functions.host import Host
 from nextpick.functions.process import Outcome
-from nextpick.functions.registry import Function, Retries
+from nextpick.functions.registry import LATEST, Function, Retries
 
 _TOGETHER = 8  # so many run at once, that those who wait for an answer find room
 _MESSAGES = 4
@@ -89,7 +89,9 @@ class Asynchronous:
             await self._end(event, function, retries, None, "EventAgeExceeded")
             return
         try:
-            outcome = await self._host.invoke(function, event.id, event.payload, event.context)
+            outcome = await self._host.invoke(
+                function, event.function, event.id, event.payload, event.context
+            )
         except FunctionBusy:
             await self._ask(self._queue.postpone, event, self._host.clock.now() + 1.0, event.attempts)
             return
@@ -145,14 +147,14 @@ def record_of(event: Event, function: Function, outcome: Outcome | None, conditi
         "timestamp": moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z",
         "requestContext": {
             "requestId": event.id,
-            "functionArn": f"{function.arn}:$LATEST",
+            "functionArn": event.function if event.function != function.arn else f"{function.arn}:{LATEST}",
             "condition": condition,
             "approximateInvokeCount": event.attempts + (outcome is not None),
         },
         "requestPayload": json.loads(event.payload),
     }
     if outcome is not None:
-        context: dict[str, Any] = {"statusCode": 200, "executedVersion": "$LATEST"}
+        context: dict[str, Any] = {"statusCode": 200, "executedVersion": function.version}
         if outcome.error is not None:
             context["functionError"] = outcome.error
         record |= {"responseContext": context, "responsePayload": json.loads(outcome.payload)}

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from nextpick.functions import frames
 from nextpick.functions.events import Queue
-from nextpick.functions.registry import Function, Registry, parse_name
+from nextpick.functions.registry import LATEST, Function, Registry, parse_name
+from nextpick.tracing.header import current
 
 LARGEST_PAYLOAD = 6 * 1024**2  # of a call that waits, Lambda's limit
 LARGEST_EVENT = 1024**2  # of an asynchronous one
@@ -47,7 +48,7 @@ class FunctionsUnavailable(FunctionError):
 class Invoked(NamedTuple):
     """What a function returned: JSON in ``payload``, or, where ``error`` is "Unhandled", what went wrong.
 
-    ``log`` is the end of what it logged, 4 KiB at most.
+    ``log`` is the end of what it logged, 4 KiB at most; ``version`` is what ran.
     """
 
     payload: bytes
@@ -55,6 +56,7 @@ class Invoked(NamedTuple):
     log: str
     request_id: str
     billed_ms: int
+    version: str = LATEST
 
 
 def invoke(
@@ -68,8 +70,9 @@ def invoke(
 ) -> Invoked:
     """Run a function and return its answer.
 
-    ``client_context`` is base64 of JSON. Raises FunctionMissing, FunctionBusy, FunctionsUnavailable, ValueError for a
-    payload that is too large, and TimeoutError after ``timeout_s``; the function goes on then.
+    ``client_context`` is base64 of JSON. The trace of the request that is being served goes with it. Raises
+    FunctionMissing, FunctionBusy, FunctionsUnavailable, ValueError for a payload that is too large, and TimeoutError
+    after ``timeout_s``; the function goes on then.
     """
     request = _request(home, name, payload, qualifier, client_context)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
@@ -125,7 +128,7 @@ def enqueue(home: Path, name: str, payload: bytes, *, client_context: str | None
 
     Raises FunctionMissing, ValueError for a payload that is too large or no JSON.
     """
-    function = find(home, name)
+    target = _target(home, name, None)
     if len(payload) > LARGEST_EVENT:
         raise ValueError(
             f"Request must be smaller than {LARGEST_EVENT} bytes for the InvokeFunction operation"
@@ -135,7 +138,7 @@ def enqueue(home: Path, name: str, payload: bytes, *, client_context: str | None
     except ValueError as error:
         raise ValueError(f"Could not parse request body into json: {error}") from None
     with Queue(home) as queue:
-        made = queue.put(function.arn, payload or b"{}", time.time(), client_context)
+        made = queue.put(target, payload or b"{}", time.time(), client_context)
     wake(home)
     return made
 
@@ -183,19 +186,28 @@ def _registry(home: Path) -> Registry:
 def _request(
     home: Path, name: str, payload: bytes, qualifier: str | None, client_context: str | None
 ) -> bytes:
-    function = find(home, name)
-    reference = parse_name(name)
-    asked = qualifier or (reference.qualifier if reference else "")
-    if asked not in ("", "$LATEST"):
-        raise FunctionMissing(f"Function not found: {function.arn}:{asked}; there is only $LATEST")
     if len(payload) > LARGEST_PAYLOAD:
         raise ValueError(
             f"Request must be smaller than {LARGEST_PAYLOAD} bytes for the InvokeFunction operation"
         )
-    head: dict[str, Any] = {"do": "invoke", "arn": function.arn}
+    head: dict[str, Any] = {"do": "invoke", "arn": _target(home, name, qualifier)}
+    if (trace := current.get()) is not None:
+        head["trace"] = trace.header
     if client_context:
         head["client_context"] = base64.b64decode(client_context).decode()
     return frames.pack(head, payload or b"{}")
+
+
+def _target(home: Path, name: str, qualifier: str | None) -> str:
+    """Return the ARN of what is to be invoked, with the version or alias that is asked for. Raises FunctionMissing."""
+    function = find(home, name)
+    reference = parse_name(name)
+    asked = qualifier or (reference.qualifier if reference else "")
+    if not asked:
+        return function.arn
+    if asked not in function.aliases and _registry(home).version(function, asked) is None:
+        raise FunctionMissing(f"Function not found: {function.arn}:{asked}")
+    return f"{function.arn}:{asked}"
 
 
 def _result(name: str, frame: frames.Frame) -> Invoked:
@@ -204,7 +216,7 @@ def _result(name: str, frame: frames.Frame) -> Invoked:
         raise FunctionMissing(f"Function not found: {name}")
     if head["is"] == "busy":
         raise FunctionBusy(head["reason"])
-    return Invoked(body, head["error"], head["log"], head["request_id"], head["billed_ms"])
+    return Invoked(body, head["error"], head["log"], head["request_id"], head["billed_ms"], head["version"])
 
 
 def _wait_for_host(home: Path, name: str, deadline: float | None) -> None:

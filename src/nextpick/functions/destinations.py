@@ -29,7 +29,8 @@ def deliver(client: Callable[..., Any], message: Message) -> None:
         client("sns").publish(TopicArn=message.destination, Message=message.body.decode())
         return
     # The key is Lambda's, with the request's id where Lambda has a random one: told twice, it is written once.
-    name = message.function.rpartition(":")[2]
+    named = parse_name(message.function)
+    name = named.name if named else ""
     moment = datetime.fromtimestamp(message.put_at, UTC)
     prefix = f"{bucket['prefix'].rstrip('/')}/" if bucket["prefix"] else ""
     key = f"{prefix}aws/lambda/async/{name}/{moment:%Y/%m/%d}/{moment:%Y-%m-%dT%H.%M.%S}-{message.id}"

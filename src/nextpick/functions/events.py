@@ -67,8 +67,11 @@ class Queue:
         return made
 
     def due(self, now: float, limit: int, without: Sequence[str] = ()) -> list[Event]:
-        """Return events that are due, the longest due first, but for those of some functions."""
-        query = "SELECT * FROM event WHERE due <= ? AND function NOT IN (SELECT value FROM json_each(?))"
+        """Return events that are due, the longest due first, but for those of some functions and their versions."""
+        query = (
+            "SELECT * FROM event WHERE due <= ? AND NOT EXISTS (SELECT 1 FROM json_each(?) "
+            "WHERE function = value OR substr(function, 1, length(value) + 1) = value || ':')"
+        )
         rows = self._db.execute(f"{query} ORDER BY due, put_at LIMIT ?", (now, json.dumps(without), limit))
         return [Event(*row) for row in rows]
 

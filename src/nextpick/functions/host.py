@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import secrets
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from nextpick.functions.pool import Pool
 from nextpick.functions.process import Outcome, Process, failure
 from nextpick.functions.registry import Function, Registry, parse_name
 from nextpick.functions.roles import Credentials, RoleRefused, Roles
+from nextpick.functions.tracing import Open, Tracer
 from nextpick.settings import Settings
 
 _WATCH_S = 0.05  # between two looks at the memory of busy processes
@@ -34,8 +36,9 @@ class Host:
         self.settings, self.clock, self.registry = settings, clock, Registry(settings.home)
         self.wake: Callable[[], None] = lambda: None
         self._roles, self._url = roles, url
-        self._pools: dict[str, Pool] = {}
+        self._pools: dict[tuple[str, str], Pool] = {}  # by Function.key
         self._logs: dict[str, Log] = {}
+        self._tracer = Tracer(settings.home, settings.trace_segments)
         self._at_work = asyncio.Event()
         self._starting = asyncio.Semaphore(max(2, os.cpu_count() or 1))
 
@@ -69,37 +72,75 @@ class Host:
             return frames.pack({"is": "missing"})
         request_id = str(uuid.uuid4())
         try:
-            outcome = await self.invoke(function, request_id, payload, head.get("client_context"))
+            outcome = await self.invoke(
+                function, head["arn"], request_id, payload, head.get("client_context"), head.get("trace")
+            )
         except FunctionBusy as busy:
             return frames.pack({"is": "busy", "reason": str(busy)})
         told = {"is": "done", "error": outcome.error, "log": outcome.log, "billed_ms": outcome.billed_ms}
-        return frames.pack({**told, "request_id": request_id}, outcome.payload)
+        return frames.pack({**told, "request_id": request_id, "version": function.version}, outcome.payload)
 
     def find(self, arn: str) -> Function | None:
-        """Return the function of an ARN as it is now."""
+        """Return what an invocation of an ARN runs now (``Registry.resolve``)."""
         reference = parse_name(arn)
-        return self.registry.get(reference.account, reference.region, reference.name) if reference else None
+        if reference is None:
+            return None
+        function = self.registry.get(reference.account, reference.region, reference.name)
+        return self.registry.resolve(function, reference.qualifier) if function else None
 
     def has_room(self, function: Function) -> bool:
         """Whether an invocation of a function that began now would not be refused."""
-        pool = self._pools.get(function.arn)
-        return self._load() < self.settings.function_concurrency and (pool is None or pool.has_room)
+        return self._load() < self.settings.function_concurrency and self._is_within_its_limit(function)
 
     def _load(self) -> int:
         return sum(pool.load for pool in self._pools.values())
 
+    def _is_within_its_limit(self, function: Function) -> bool:
+        """Whether one more invocation is within the limit that all versions of a function have together."""
+        if function.concurrency is None:
+            return True
+        load = sum(pool.load for (arn, _), pool in self._pools.items() if arn == function.arn)
+        return load < function.concurrency
+
     async def invoke(
-        self, function: Function, request_id: str, payload: bytes, client_context: str | None = None
+        self,
+        function: Function,
+        arn: str,
+        request_id: str,
+        payload: bytes,
+        client_context: str | None = None,
+        trace: str | None = None,
     ) -> Outcome:
-        """Run a function once. Raises FunctionBusy."""
+        """Run a function once; ``arn`` is what was invoked, an alias perhaps, ``trace`` the header of the request that
+        this is a part of. Raises FunctionBusy."""
+        opened = self._tracer.begin(function, trace, self.clock.now())
+        outcome = None
+        try:
+            outcome = await self._run(function, arn, request_id, payload, client_context, opened)
+            return outcome
+        finally:
+            self._tracer.end(opened, function, outcome)
+
+    async def _run(
+        self,
+        function: Function,
+        arn: str,
+        request_id: str,
+        payload: bytes,
+        client_context: str | None,
+        opened: Open,
+    ) -> Outcome:
         limit = self.settings.function_concurrency
         if self._load() >= limit:
             raise FunctionBusy(f"Rate Exceeded. {limit} invocations may run at once on this machine.")
-        pool = self._pools.get(function.arn)
+        pool = self._pools.get(function.key)
         if pool is None:
-            pool = self._pools[function.arn] = Pool(function, self._start)
+            pool = self._pools[function.key] = Pool(function, self._start)
         try:
             held = await self._credentials(function)
+            if not self._is_within_its_limit(function):
+                text = f"{function.name} may run {function.concurrency} invocations at once."
+                raise FunctionBusy(f"Rate Exceeded. {text}")
             process = await pool.take(function, held)
         except RoleRefused as refused:
             return Outcome(failure("AccessDeniedException", str(refused)), "Unhandled", "", 0)
@@ -107,8 +148,9 @@ class Host:
             text = f"RequestId: {request_id} Error: the process could not be started: {error}"
             return Outcome(failure("Runtime.ExitError", text), "Unhandled", "", 0)
         self._at_work.set()
+        opened.taken = time.perf_counter()
         try:
-            return await process.invoke(request_id, payload, held, client_context)
+            return await process.invoke(arn, request_id, payload, held, client_context, opened.trace)
         finally:
             pool.give_back(process)
 
@@ -123,7 +165,9 @@ class Host:
             held = await self._credentials(function)
             url = await asyncio.to_thread(self._url)
             code = self.registry.code_dir(function)
-            return await Process.start(function, code, url, held, output, f"{today}/[$LATEST]{stream}")
+            return await Process.start(
+                function, code, url, held, output, f"{today}/[{function.version}]{stream}"
+            )
 
     def _log(self, function: Function) -> Log:
         found = self._logs.get(function.arn)
@@ -156,21 +200,22 @@ class Host:
                 await asyncio.to_thread(self.registry.sweep, running)
 
     async def _rest(self) -> None:
-        for arn, pool in list(self._pools.items()):
-            function = self.find(arn)
+        for key, pool in list(self._pools.items()):
+            function = self.find(":".join(key))
             if function is not None:
                 pool.adopt(function)
                 pool.rest(self.settings.function_idle_s)
             elif not pool.load:
-                del self._pools[arn]
+                del self._pools[key]
                 await pool.close()
-                if arn in self._logs:
-                    self._logs.pop(arn).close()
+        for arn in self._logs.keys() - {arn for arn, _ in self._pools}:
+            self._logs.pop(arn).close()
 
     async def close(self) -> None:
         """Kill every process."""
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
         for written in self._logs.values():
             written.close()
+        self._tracer.close()
         with contextlib.suppress(OSError), client.address(self.settings.home) as path:
             os.unlink(path)

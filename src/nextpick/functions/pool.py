@@ -1,4 +1,4 @@
-"""The warm processes of one function: which one an invocation gets, and how many there are."""
+"""The warm processes of one version of a function: which one an invocation gets, and how many there are."""
 
 import asyncio
 import time
@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from nextpick.functions.client import FunctionBusy
 from nextpick.functions.process import Process
 from nextpick.functions.registry import Function
 from nextpick.functions.roles import Credentials
@@ -33,12 +32,6 @@ class Pool:
         return len(self.busy) + len(self._waiting)
 
     @property
-    def has_room(self) -> bool:
-        """Whether one more invocation is within the function's own limit."""
-        limit = self.function.concurrency
-        return limit is None or self.load < limit
-
-    @property
     def code(self) -> set[str]:
         """The deployments that processes run."""
         return {process.function.code for process in (*self.busy, *self._idle)} | {self.function.code}
@@ -46,13 +39,9 @@ class Pool:
     async def take(self, function: Function, held: Credentials) -> Process:
         """Return a process of a function's newest revision that works with a key, to be given back.
 
-        Raises FunctionBusy, OSError.
+        Raises OSError.
         """
         self.adopt(function)
-        if not self.has_room:
-            raise FunctionBusy(
-                f"Rate Exceeded. {function.name} may run {function.concurrency} invocations at once."
-            )
         while self._idle:
             process = self._idle.pop()
             if process.is_alive and process.takes(held):

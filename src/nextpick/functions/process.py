@@ -5,7 +5,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from nextpick.functions import environment, frames
 from nextpick.functions.logs import Output
 from nextpick.functions.registry import Function
 from nextpick.functions.roles import Credentials
+from nextpick.tracing.header import Trace
 
 LARGEST_ANSWER = 6 * 1024**2 + 100  # of Lambda
 
@@ -32,12 +32,15 @@ log = logging.getLogger(__name__)
 
 
 class Outcome(NamedTuple):
-    """What an invocation came to: JSON in ``payload``, of an error where ``error`` is set."""
+    """What an invocation came to: JSON in ``payload``, of an error where ``error`` is set; how long the handler took,
+    and the loading of it, where it was loaded for this."""
 
     payload: bytes
     error: str | None
     log: str
     billed_ms: int
+    ms: float = 0.0
+    init_ms: float | None = None
 
 
 def failure(kind: str, message: str) -> bytes:
@@ -121,21 +124,27 @@ class Process:
         return held == self.held or bool(held.token and self.held.token)
 
     async def invoke(
-        self, request_id: str, payload: bytes, held: Credentials, client_context: str | None
+        self,
+        arn: str,
+        request_id: str,
+        payload: bytes,
+        held: Credentials,
+        client_context: str | None,
+        trace: Trace,
     ) -> Outcome:
-        """Run the handler. The process is to be closed afterwards unless ``is_alive``."""
+        """Run the handler; ``arn`` is what was invoked. The process is to be closed afterwards unless ``is_alive``."""
         function = self.function
-        self.output.begin(f"START RequestId: {request_id} Version: $LATEST")
+        self.output.begin(f"START RequestId: {request_id} Version: {function.version}")
         if self._unborn is not None:
             self._read_output()
             return self._finish(request_id, self._unborn, "Unhandled", 0.0)
         now = time.time()
         head: dict[str, Any] = {
             "request_id": request_id,
-            "arn": function.arn,
+            "arn": arn,
             "deadline_ms": int((now + function.timeout_s) * 1000),
             "client_context": client_context,
-            "environ": {"_X_AMZN_TRACE_ID": _trace_id(now)},
+            "environ": {"_X_AMZN_TRACE_ID": trace.header},
         }
         if held != self.held:
             head["environ"] |= environment.credentials(held)
@@ -182,8 +191,8 @@ class Process:
     def _finish(self, request_id: str, body: bytes, error: str | None, ms: float) -> Outcome:
         self.look_at_memory()
         billed = max(1, -int(-ms // 1)) if self._unborn is None else 0
-        init = f"\tInit Duration: {self._init_ms:.2f} ms" if self._init_ms is not None else ""
-        self._init_ms = None
+        init_ms, self._init_ms = self._init_ms, None
+        init = f"\tInit Duration: {init_ms:.2f} ms" if init_ms is not None else ""
         self.output.flush()
         self.output.say(
             f"END RequestId: {request_id}",
@@ -191,7 +200,7 @@ class Process:
             f"Memory Size: {self.function.memory_mb} MB\tMax Memory Used: {self._peak_mb} MB{init}\t",
         )
         self.idle_since = time.monotonic()
-        return Outcome(body, error, self.output.tail(), billed)
+        return Outcome(body, error, self.output.tail(), billed, ms, init_ms)
 
     def look_at_memory(self) -> None:
         """Note how much memory the process has, and kill it where that is more than its function may have.
@@ -317,10 +326,6 @@ def _kill_with_us(guarded: int, group: int) -> None:
         fcntl.fcntl(guarded, fcntl.F_SETOWN, -group)
         fcntl.fcntl(guarded, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(guarded, fcntl.F_SETFL, fcntl.fcntl(guarded, fcntl.F_GETFL) | os.O_ASYNC)
-
-
-def _trace_id(now: float) -> str:
-    return f"Root=1-{int(now):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
 
 
 def _now() -> str:

@@ -1,8 +1,9 @@
 """What is deployed: a record for each function, and its code, in ``HOME/functions``.
 
-    records/ACCOUNT/REGION/NAME.json   one function; replaced by a rename
-    code/ID/                           one deployment's code, never changed; a record names it
-    lock                               held by whoever changes either
+    records/ACCOUNT/REGION/NAME.json     one function; replaced by a rename
+    records/ACCOUNT/REGION/NAME/3.json   a published version of it; never changed
+    code/ID/                             one deployment's code, never changed; a record names it
+    lock                                 held by whoever changes any of them
 
 A record is written last, so a function has its old code or its new code and nothing between. Code that no record
 names is removed by ``sweep``, once no process runs it.
@@ -11,6 +12,7 @@ names is removed by ``sweep``, once no process runs it.
 import fcntl
 import hashlib
 import os
+import random
 import re
 import secrets
 import shutil
@@ -23,6 +25,8 @@ import msgspec
 
 from nextpick.durable import make_dirs, sync, sync_tree
 from nextpick.functions import code
+
+LATEST = "$LATEST"
 
 _NAME = re.compile(
     r"(?:(?:arn:aws[a-z-]*:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?function:)?"
@@ -43,9 +47,22 @@ class Retries(msgspec.Struct, frozen=True):
     changed_at: float = 0.0
 
 
+class Alias(msgspec.Struct, frozen=True):
+    """A name of a version. ``weights`` are the shares of invocations, 0 to 1, that other versions get instead."""
+
+    version: str
+    description: str = ""
+    weights: dict[str, float] = {}
+    revision: str = ""
+
+
 class Function(msgspec.Struct, frozen=True):
-    """One function. ``runtime`` is Lambda's name of it, ``code`` the directory below ``code/``, ``concurrency`` None
-    for no limit of its own, ``statements`` those of its resource policy, ``revision`` another after each change."""
+    """One function, or a published version of it.
+
+    ``runtime`` is Lambda's name of it, ``code`` the directory below ``code/``, ``concurrency`` None for no limit of
+    its own, ``statements`` those of the resource policies of the function, its versions and aliases, ``revision``
+    another after each change, ``published`` the newest version's number, ``other_retries`` by version or alias.
+    """
 
     account: str
     region: str
@@ -68,11 +85,20 @@ class Function(msgspec.Struct, frozen=True):
     statements: list[dict[str, Any]] = []
     tags: dict[str, str] = {}
     told: dict[str, Any] = {}
+    version: str = LATEST
+    published: int = 0
+    aliases: dict[str, Alias] = {}
+    other_retries: dict[str, Retries] = {}
 
     @property
     def arn(self) -> str:
-        """The function's ARN."""
+        """The function's ARN, without a version."""
         return function_arn(self.region, self.account, self.name)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells versions of functions apart."""
+        return self.arn, self.version
 
     @property
     def is_node(self) -> bool:
@@ -106,6 +132,27 @@ def parse_name(text: str) -> Reference | None:
 
 _DECODE = msgspec.json.Decoder(Function).decode
 
+# What belongs to a function and not to its versions.
+_OF_THE_WHOLE: dict[str, Any] = {
+    "concurrency": None,
+    "retries": None,
+    "statements": [],
+    "tags": {},
+    "published": 0,
+    "aliases": {},
+    "other_retries": {},
+}
+
+
+def _drawn(alias: Alias) -> str:
+    """Return the version that one invocation of an alias gets."""
+    left = random.random()
+    for version, weight in alias.weights.items():
+        left -= weight
+        if left < 0:
+            return version
+    return alias.version
+
 
 class Registry:
     """The functions of a home. Any number of processes may use one at once."""
@@ -135,6 +182,32 @@ class Registry:
                 self._paths[reference] = path
                 return found
         return None
+
+    def resolve(self, function: Function, qualifier: str) -> Function | None:
+        """Return what an invocation of a version or an alias runs, with retries and limits as they are now; of an alias
+        with weights one version by chance. None where there is no such qualifier."""
+        if qualifier in ("", LATEST):
+            return function
+        alias = function.aliases.get(qualifier)
+        found = self.version(function, _drawn(alias) if alias else qualifier)
+        if found is None:
+            return None
+        retries = function.other_retries.get(qualifier)
+        return msgspec.structs.replace(found, concurrency=function.concurrency, retries=retries)
+
+    def version(self, function: Function, number: str) -> Function | None:
+        """Return a version of a function, None where there is none."""
+        if number == LATEST:
+            return function
+        if not number.isdecimal() or int(number) > function.published:
+            return None
+        return self._load(self._versions(function) / f"{number}.json")
+
+    def versions(self, function: Function) -> list[Function]:
+        """Return the published versions of a function, the oldest first."""
+        numbers = sorted(int(path.stem) for path in self._versions(function).glob("*.json"))
+        found = [self.version(function, str(number)) for number in numbers]
+        return [version for version in found if version is not None]
 
     def list(self, account: str | None = None, region: str | None = None) -> list[Function]:
         """Return all functions, or those of an account and a region, by name."""
@@ -171,19 +244,47 @@ class Registry:
     def put(self, function: Function) -> Function:
         """Write a function under a new revision; it is on the disk when this returns. Call it while ``changing``."""
         function = msgspec.structs.replace(function, revision=secrets.token_hex(16))
-        path = self._records / function.account / function.region / f"{function.name}.json"
+        if not function.published:  # what a killed deletion of another function of the name left
+            shutil.rmtree(self._versions(function), ignore_errors=True)
+        self._write(self._versions(function).with_name(f"{function.name}.json"), function)
+        return function
+
+    def publish(self, function: Function, description: str) -> tuple[Function, Function]:
+        """Make a version of what a function is now; return both, on the disk. Call it while ``changing``."""
+        number = function.published + 1
+        version = msgspec.structs.replace(
+            function,
+            version=str(number),
+            description=description,
+            revision=secrets.token_hex(16),
+            **_OF_THE_WHOLE,
+        )
+        self._write(self._versions(function) / f"{number}.json", version)
+        return self.put(msgspec.structs.replace(function, published=number)), version
+
+    def delete(self, function: Function) -> None:
+        """Remove a function with its versions, or one version. Call it while ``changing``."""
+        directory = self._versions(function)
+        is_whole = function.version == LATEST
+        path = (
+            directory.with_name(f"{function.name}.json")
+            if is_whole
+            else directory / f"{function.version}.json"
+        )
+        path.unlink(missing_ok=True)
+        sync(path.parent)
+        if is_whole:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _versions(self, function: Function) -> Path:
+        return self._records / function.account / function.region / function.name
+
+    def _write(self, path: Path, function: Function) -> None:
         make_dirs(path.parent)
         partial = path.with_suffix(".partial")
         partial.write_bytes(msgspec.json.encode(function))
         sync(partial)
         partial.rename(path)
-        sync(path.parent)
-        return function
-
-    def delete(self, function: Function) -> None:
-        """Remove a function. Call it while ``changing``."""
-        path = self._records / function.account / function.region / f"{function.name}.json"
-        path.unlink(missing_ok=True)
         sync(path.parent)
 
     def unpack(self, archive: bytes) -> tuple[str, str, int]:
@@ -209,7 +310,8 @@ class Registry:
         if not self._code.is_dir():
             return
         with self.changing():
-            wanted = {function.code for function in self.list()} | set(running)
+            everything = [each for one in self.list() for each in (one, *self.versions(one))]
+            wanted = {function.code for function in everything} | set(running)
             for entry in self._code.iterdir():
                 if entry.name not in wanted:
                     shutil.rmtree(entry, ignore_errors=True)

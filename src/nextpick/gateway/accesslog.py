@@ -28,6 +28,7 @@ JSON_FORMAT = json.dumps(
         "status": "$context.status",
         "responseLength": "$context.responseLength",
         "responseLatency": "$context.responseLatency",
+        "cache": "$context.cache",
     }
 )
 _KEPT_DAYS = 30
@@ -84,6 +85,7 @@ _QUICK: dict[str, Line] = {
     "status": lambda request, reply, took_s: str(reply.status),
     "responseLength": lambda request, reply, took_s: str(len(reply.body)),
     "responseLatency": lambda request, reply, took_s: str(int(took_s * 1000)),
+    "cache": lambda request, reply, took_s: request.noted.get("cache", "-"),
     "integrationLatency": lambda request, reply, took_s: str(int(took_s * 1000)),
 }
 

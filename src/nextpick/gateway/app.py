@@ -19,6 +19,8 @@ from nextpick.gateway.keys import Keys
 from nextpick.gateway.messages import Header, Refusal, Reply, Request, decoded_path
 from nextpick.gateway.stage import Route, Stage
 from nextpick.gateway.store import GatewayStore, StageRow
+from nextpick.gateway.tracing import Tracer
+from nextpick.tracing import header
 from nextpick.wire.asgi import Receive, Scope, Send
 from nextpick.wire.reading import Bodies, Gone
 from nextpick.wire.sigv4 import header_map
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 class Gateway:
     """The APIs of a home, in one worker. Nothing is opened before the first request."""
 
-    def __init__(self, door: Door, bodies: Bodies, account: str, region: str) -> None:
+    def __init__(self, door: Door, bodies: Bodies, account: str, region: str, trace_segments: int) -> None:
         self._door, self._bodies = door, bodies
         self._account, self._region = account, region
         self._stages: dict[tuple[str, str], Stage | None] = {}
@@ -40,6 +42,7 @@ class Gateway:
         self._store: GatewayStore | None = None
         self._keys: Keys | None = None
         self._log = AccessLog(door.home / "gateway" / "logs")
+        self._tracer = Tracer(door.home, trace_segments)
         self._refreshing: set[asyncio.Task] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,6 +72,9 @@ class Gateway:
             return
         request = found
         stage = request.stage
+        if stage.tracing is not None:
+            self._tracer.begin(request, stage.tracing)
+        header.current.set(request.trace)
         try:
             reply = self._answer(request)
             if inspect.isawaitable(reply):
@@ -80,6 +86,7 @@ class Gateway:
             reply = stage.refuse(request, Refusal("API_CONFIGURATION_ERROR"))
         reply = _finished(request, reply)
         await _send(send, reply, is_head=request.verb == "HEAD")
+        self._tracer.end(request, reply.status)
         if stage.line is not None:
             self._log.write(stage.api, stage.name, stage.line(request, reply, time.perf_counter() - started))
 
@@ -91,7 +98,7 @@ class Gateway:
         try:
             request = self._request("GET", path, query, headers, b"", client)
             route = request.stage.find(request) if request is not None else None
-            if request is None or route is None or not route.is_quick:
+            if request is None or route is None or not route.is_quick or request.stage.tracing is not None:
                 return None
             request.is_quick = True
             reply = self._follow(request, route)
@@ -198,7 +205,7 @@ class Gateway:
         for check in route.checks:
             check(request)
         if stage.cache is None or route.cache_key is None or request.verb != "GET":
-            return route.integration(request)
+            return self._tracer.call(request, route.called, route.integration)
         key, now = (route.method.resource, route.cache_key(request)), request.now
         kept, is_due = stage.cache.get(key, now)
         if is_due:
@@ -206,7 +213,8 @@ class Gateway:
         if kept is not None:
             request.noted["cache"] = "hit"
             return kept
-        reply = route.integration(request)
+        request.noted["cache"] = "miss"
+        reply = self._tracer.call(request, route.called, route.integration)
         if inspect.isawaitable(reply):
             return _keep(stage, key, reply, now)
         stage.cache.put(key, reply, now)
@@ -250,6 +258,7 @@ class Gateway:
     def close(self) -> None:
         """Write what is queued, give back what was reserved."""
         self._log.close()
+        self._tracer.close()
         if self._keys is not None:
             self._keys.close()
         if self._store is not None:
@@ -297,9 +306,14 @@ def _finished(request: Request, reply: Reply) -> Reply:
         *always,
         ("x-amzn-RequestId", request.id),
         ("x-amz-apigw-id", request.id.replace("-", "")[:16]),
-        ("X-Amzn-Trace-Id", request.trace),
+        ("X-Amzn-Trace-Id", _told(request)),
     )
     return reply._replace(headers=headers)
+
+
+def _told(request: Request) -> str:
+    """Return the trace as the client is told: its root, and whether it is recorded."""
+    return f"Root={request.trace.root}{';Sampled=1' if request.segment is not None else ''}"
 
 
 async def _send(send: Send, reply: Reply, is_head: bool = False) -> None:

@@ -134,12 +134,8 @@ def _integration(
 
 
 def uri_of(integration: dict[str, Any]) -> str:
-    """Return an integration's URI; CloudFormation's ``Fn::Sub`` is read as what it substitutes into."""
-    uri = integration.get("uri", "")
-    if isinstance(uri, dict):
-        uri = uri.get("Fn::Sub", "")
-        uri = uri[0] if isinstance(uri, list) else uri
-    return str(uri)
+    """Return an integration's URI."""
+    return str(integration.get("uri", ""))
 
 
 def _models(

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from nextpick.gateway.context import proxy_event
+from nextpick.gateway.credentials import credentials_of, may_invoke
 from nextpick.gateway.document import Api, uri_of
 from nextpick.gateway.door import Door
 from nextpick.gateway.integrate import Integration
@@ -37,10 +38,22 @@ def timeout_of(integration: dict[str, Any]) -> float:
     return given / 1000
 
 
-async def invoke(door: Door, name: str, qualifier: str | None, payload: bytes, timeout_s: float) -> Any:
+async def invoke(
+    door: Door,
+    request: Request,
+    role: str,
+    name: str,
+    qualifier: str | None,
+    payload: bytes,
+    timeout_s: float,
+) -> Any:
     """Return what a function answered (``functions.client.Invoked``). Raises Refusal."""
     from nextpick.functions import client
 
+    if role:
+        stage = request.stage
+        arn = f"arn:aws:lambda:{stage.region}:{stage.account}:function:{name}"
+        await may_invoke(door, request, role, f"{arn}:{qualifier}" if qualifier else arn)
     try:
         async with asyncio.timeout(timeout_s):
             return await client.invoke_async(
@@ -55,13 +68,14 @@ async def invoke(door: Door, name: str, qualifier: str | None, payload: bytes, t
 def proxy(api: Api, integration: dict[str, Any], variables: Mapping[str, str], door: Door) -> Integration:
     """Return an integration of type aws_proxy. Raises ValueError."""
     name, qualifier = function_of(integration, variables)
+    role = credentials_of(integration, variables)
     timeout_s = timeout_of(integration)
     binary = frozenset(api.binary_types)
 
     async def call(request: Request) -> Reply:
         is_binary = bool(request.body) and ("*/*" in binary or request.content_type in binary)
         payload = json.dumps(proxy_event(request, is_binary), separators=(",", ":")).encode()
-        done = await invoke(door, name, qualifier, payload, timeout_s)
+        done = await invoke(door, request, role, name, qualifier, payload, timeout_s)
         if done.error is not None:
             raise Refusal("INTEGRATION_FAILURE")
         return read_proxy_answer(done.payload)

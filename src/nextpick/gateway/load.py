@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from nextpick.gateway.store import StageRow
 from nextpick.settings import Settings
 
 _LARGEST = 8 << 20
-_PSEUDO = {"AWS::Region": "region", "AWS::AccountId": "account"}
+_REFERENCE = re.compile(r"\$\{([A-Za-z0-9]+)(?:\.Arn)?\}")
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Read a document of JSON or YAML. Raises DocumentError, OSError."""
+def load(path: Path, settings: Settings) -> dict[str, Any]:
+    """Read a document of JSON or YAML; resources of CloudFormation that it names become stage variables.
+
+    Raises DocumentError, OSError.
+    """
     if path.stat().st_size > _LARGEST:
         raise DocumentError(f"{path} is larger than {_LARGEST} bytes.")
     text = path.read_text()
@@ -27,7 +31,7 @@ def load(path: Path) -> dict[str, Any]:
         raise DocumentError(f"{path} cannot be read: {error}") from None
     if not isinstance(held, dict):
         raise DocumentError(f"{path} is no OpenAPI document.")
-    return json.loads(json.dumps(_texts(held), default=str))
+    return json.loads(json.dumps(_texts(held, settings), default=str))
 
 
 def checked(
@@ -43,35 +47,56 @@ def checked(
         raise DocumentError(f"The stage's name is {stage!r}; it may have letters, digits, - and _.")
     row = StageRow("checked", title, stage, settings.account, settings.region, "", variables, values, 0.0)
     nothing: Any = None
-    door = Door(settings.home, SystemClock(), nothing, nothing, nothing, nothing, nothing)
+    door = Door(settings.home, SystemClock(), *[nothing] * (len(Door._fields) - 2))
     Stage(row, held, door)
 
 
 def _yaml(text: str) -> Any:
-    try:
-        import yaml
-    except ImportError:
-        raise DocumentError("a document in YAML needs: pip install 'nextpick[gateway]'") from None
+    import yaml
 
     class Loader(yaml.SafeLoader):
         """Also reads the short forms of CloudFormation's functions."""
 
-    def sub(loader: Any, node: Any) -> Any:
-        return {
-            "Fn::Sub": loader.construct_scalar(node)
-            if node.id == "scalar"
-            else loader.construct_sequence(node)
-        }
+    def short(name: str) -> Callable[[Any, Any], Any]:
+        def construct(loader: Any, node: Any) -> Any:
+            is_text = node.id == "scalar"
+            return {
+                name: loader.construct_scalar(node) if is_text else loader.construct_sequence(node, deep=True)
+            }
 
-    Loader.add_constructor("!Sub", sub)
+        return construct
+
+    for tag, name in (("!Sub", "Fn::Sub"), ("!Ref", "Ref"), ("!GetAtt", "Fn::GetAtt")):
+        Loader.add_constructor(tag, short(name))
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 
 
-def _texts(value: Any) -> Any:
-    """Return a document whose keys are texts: YAML reads the status codes of responses as numbers."""
+def _texts(value: Any, settings: Settings) -> Any:
+    """Return a document whose keys are texts: YAML reads the status codes of responses as numbers. What CloudFormation
+    would fill in is filled in."""
     if isinstance(value, dict):
-        return {str(key): _texts(held) for key, held in value.items()}
-    return [_texts(held) for held in value] if isinstance(value, list) else value
+        if len(value) == 1 and (name := next(iter(value))) in _FUNCTIONS:
+            return _FUNCTIONS[name](value[name], settings)
+        return {str(key): _texts(held, settings) for key, held in value.items()}
+    return [_texts(held, settings) for held in value] if isinstance(value, list) else value
+
+
+def _substituted(given: Any, settings: Settings) -> str:
+    """Return what ``Fn::Sub`` gives: ``${Name}`` and ``${Name.Arn}`` of a resource are the stage variable Name."""
+    text, given_values = given if isinstance(given, list) else (given, {})
+    known = {"AWS::Region": settings.region, "AWS::AccountId": settings.account, "AWS::Partition": "aws"}
+    for name, value in {**known, **given_values}.items():
+        text = text.replace(f"${{{name}}}", str(_texts(value, settings)))
+    return _REFERENCE.sub(r"${stageVariables.\1}", text)
+
+
+_FUNCTIONS: dict[str, Callable[[Any, Settings], str]] = {
+    "Fn::Sub": _substituted,
+    "Ref": lambda name, settings: _substituted(f"${{{name}}}", settings),
+    "Fn::GetAtt": lambda given, settings: _substituted(
+        f"${{{given[0] if isinstance(given, list) else given.partition('.')[0]}}}", settings
+    ),
+}

@@ -12,6 +12,7 @@ from typing import Any
 import regex
 
 from nextpick.gateway import http
+from nextpick.gateway.credentials import credentials_of, identity_of
 from nextpick.gateway.document import Api, uri_of
 from nextpick.gateway.door import Door
 from nextpick.gateway.functions import function_of, invoke, timeout_of
@@ -82,11 +83,12 @@ def mapped(api: Api, integration: dict[str, Any], variables: Mapping[str, str], 
 
 
 def _aws(integration: dict[str, Any], variables: Mapping[str, str], door: Door, timeout_s: float) -> Any:
+    role = credentials_of(integration, variables)
     if ":lambda:path/" in uri_of(integration):
         name, qualifier = function_of(integration, variables)
 
         async def function(request: Request, body: str, out: Outgoing) -> tuple[Answered, str]:
-            done = await invoke(door, name, qualifier, body.encode() or b"{}", timeout_s)
+            done = await invoke(door, request, role, name, qualifier, body.encode() or b"{}", timeout_s)
             answer = done.payload.decode("utf-8", "replace")
             return Answered(200, {}, answer), _error_message(answer) if done.error is not None else ""
 
@@ -95,10 +97,11 @@ def _aws(integration: dict[str, Any], variables: Mapping[str, str], door: Door, 
 
     async def service_call(request: Request, body: str, out: Outgoing) -> tuple[Answered, str]:
         stage = request.stage
+        who = await identity_of(door, request, role)
         try:
             async with asyncio.timeout(timeout_s):
                 status, answer = await door.service(
-                    stage.account, stage.region, service, operation, body.encode()
+                    stage.account, stage.region, who, service, operation, body.encode()
                 )
         except TimeoutError:
             raise Refusal("INTEGRATION_TIMEOUT") from None

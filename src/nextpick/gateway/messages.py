@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from nextpick.names import request_id
+from nextpick.tracing import header
+from nextpick.tracing.header import Trace
 
 if TYPE_CHECKING:
     from nextpick.gateway.stage import Stage
+    from nextpick.gateway.tracing import Open
 
 Header = tuple[str, str]
 
@@ -91,6 +94,7 @@ class Request:
         self.api_key: tuple[str, str] | None = (
             None  # id and value of the key that was given, once it is known
         )
+        self.segment: Open | None = None  # of its trace, where it is traced
         self.noted: dict[str, str] = {}  # what integrations tell the access log: variation, cache
 
     @cached_property
@@ -125,10 +129,11 @@ class Request:
         return self.body.decode("utf-8", "replace")
 
     @cached_property
-    def trace(self) -> str:
-        """The trace header's value: the one that came, or a new root."""
-        digits = self.id.replace("-", "")
-        return self.headers.get("x-amzn-trace-id") or f"Root=1-{int(self.now):08x}-{digits[:24]}"
+    def trace(self) -> Trace:
+        """The trace that came, or a new one, which is not recorded."""
+        given = header.parse(self.headers.get(header.NAME))
+        root = given.root if given else f"1-{int(self.now):08x}-{self.id.replace('-', '')[:24]}"
+        return Trace(root, given.parent if given else "")
 
     @cached_property
     def context(self) -> dict[str, Any]:

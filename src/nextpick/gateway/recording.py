@@ -8,7 +8,7 @@ import msgspec
 
 from nextpick.errors import InvalidInput, Serialization, ServiceError
 from nextpick.gateway.document import Api
-from nextpick.gateway.door import Door
+from nextpick.gateway.door import Door, Identity
 from nextpick.gateway.experiments import Experiment, experiment
 from nextpick.gateway.integrate import Integration
 from nextpick.gateway.mapping import constant_or_source, with_variables
@@ -101,7 +101,7 @@ def _stream(declared: dict[str, Any], variables: Mapping[str, str], door: Door) 
         }
         stage = request.stage
         _, answer = await door.service(
-            stage.account, stage.region, "kinesis", "PutRecord", msgspec.json.encode(record)
+            stage.account, stage.region, Identity(), "kinesis", "PutRecord", msgspec.json.encode(record)
         )
         told = b'{"Message":%b,"data":%b}' % (msgspec.json.encode(message), answer)
         return Reply(200, told, (_JSON,))

@@ -8,7 +8,7 @@ from nextpick.gateway import accesslog, document
 from nextpick.gateway.caching import StageCache, cache_key
 from nextpick.gateway.document import Api, DocumentError, Method
 from nextpick.gateway.door import Door
-from nextpick.gateway.integrate import Integration, make
+from nextpick.gateway.integrate import Integration, called, make
 from nextpick.gateway.mapping import Source, source, text
 from nextpick.gateway.messages import GATEWAY_RESPONSES, Header, Refusal, Reply, Request
 from nextpick.gateway.router import Router
@@ -22,18 +22,21 @@ SETTINGS: dict[str, tuple[type | tuple[type, ...], str]] = {
     "throttlingBurstLimit": (int, "how many of them may come at once"),
     "cacheTtlInSeconds": ((int, float), "how long answers to GET are kept; caches where it is above 0"),
     "prefetch": (int, "how often a kept answer must be asked for to be made anew before its time is over"),
+    "tracing": ((int, float), "the share of requests that are traced, 0 to 1"),
     "accessLog": (str, "the format of access log lines; empty for none"),
 }
 
 
 class Route(NamedTuple):
-    """One method, ready to be called. ``is_quick``: it may be answered where its request arrives."""
+    """One method, ready to be called. ``is_quick``: it may be answered where its request arrives. ``called``: the
+    service and the operation that it calls itself, for traces; functions tell of themselves."""
 
     method: Method
     checks: tuple[Check, ...]
     integration: Integration
     cache_key: Source | None
     is_quick: bool
+    called: str
 
 
 class Stage:
@@ -42,6 +45,7 @@ class Stage:
     def __init__(self, row: StageRow, held: dict[str, Any], door: Door) -> None:
         """Raises DocumentError for what cannot be served."""
         self.api, self.name, self.account, self.region = row.api, row.name, row.account, row.region
+        self.title = row.api_name
         self.variables = row.variables
         settings = check_settings(row.settings)
         api = document.read(held, settings.get("functionType") or None)
@@ -50,6 +54,7 @@ class Stage:
         self.throttle = (float(rate), int(burst)) if rate is not None else None
         ttl = settings.get("cacheTtlInSeconds")
         self.cache = StageCache(ttl, settings.get("prefetch")) if ttl else None
+        self.tracing: float | None = settings.get("tracing") or None
         form = settings.get("accessLog", accesslog.JSON_FORMAT)
         self.line = accesslog.line_of(form) if form else None
         self.cors = _cors(api.cors) if api.cors is not None else None
@@ -68,7 +73,14 @@ class Stage:
             except ValueError as error:
                 raise DocumentError(f"{method.place}: {error}") from None
             integration = make(api, method, self.variables, door)
-            route = Route(method, checks(api, method), integration, key, method.is_direct)
+            route = Route(
+                method,
+                checks(api, method),
+                integration,
+                key,
+                method.is_direct,
+                called(method, self.variables),
+            )
             resources.setdefault(method.resource, {})[method.verb] = route
         for resource, routes in resources.items():
             try:
@@ -118,6 +130,8 @@ def check_settings(given: dict[str, Any]) -> dict[str, Any]:
             raise DocumentError(f"The setting {name} is {value}; it must not be negative.")
     if given.get("functionType", "") not in ("", "aws", "aws_proxy", "direct"):
         raise DocumentError(f"The setting functionType is {given['functionType']!r}.")
+    if given.get("tracing", 0) > 1:
+        raise DocumentError(f"The setting tracing is {given['tracing']}; it is a share, 0 to 1.")
     if given.get("throttlingRateLimit") == 0:
         raise DocumentError("The setting throttlingRateLimit must be above 0.")
     return given

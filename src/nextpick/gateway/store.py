@@ -150,6 +150,14 @@ class GatewayStore:
             if not db.execute(query, (deployment, now, api, stage)).rowcount:
                 raise Unknown(f"API {api} has no stage {stage}.")
 
+    def flush(self, api: str, stage: str, now: float) -> None:
+        """Have every worker read a stage anew, without what it kept of answers. Raises Unknown."""
+        api = self.api(api)
+        with self._write() as db:
+            query = "UPDATE stage SET updated = ? WHERE api = ? AND name = ?"
+            if not db.execute(query, (now, api, stage)).rowcount:
+                raise Unknown(f"API {api} has no stage {stage}.")
+
     def api(self, named: str) -> str:
         """Return the id of an API by its id or name. Raises Unknown."""
         row = self._db.execute("SELECT id FROM api WHERE id = ? OR name = ?", (named, named)).fetchone()

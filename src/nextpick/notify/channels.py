@@ -48,17 +48,22 @@ def deliver(subscription: Subscription, event: dict[str, Any], settings: Setting
 
 def as_json(event: dict[str, Any]) -> dict[str, Any]:
     """Return a state change as webhooks and commands get it, named as the events of AWS are."""
-    told = {
-        "Arn": "arn",
-        "Status": "status",
-        "Name": "name",
-        "Duration": "seconds",
-        "FailureReason": "reason",
-    }
+    topic = {"TopicArn": "arn", "Subject": "subject", "Message": "message"}
+    told = (
+        topic
+        if "message" in event
+        else {
+            "Arn": "arn",
+            "Status": "status",
+            "Name": "name",
+            "Duration": "seconds",
+            "FailureReason": "reason",
+        }
+    )
     return {
         "id": event["id"],
         "source": "nextpick",
-        "detail-type": f"Personalize {event['kind']} State Change",
+        "detail-type": "Notification" if told is topic else f"Personalize {event['kind']} State Change",
         "time": _iso(event["time"]),
         "resources": [event["arn"]],
         "detail": {name: event.get(member) for name, member in told.items()},
@@ -73,7 +78,8 @@ def signature(secret: str, body: bytes, seconds: int) -> str:
 
 def rendered(template: str, event: dict[str, Any]) -> str:
     """Return a template's text about a state change; names it does not know stay as they are."""
-    values = {"name": event["arn"], "reason": "", "seconds": "", **event, "time": _iso(event["time"])}
+    empty = dict.fromkeys(("reason", "seconds", "message"), "")
+    values = {"name": event["arn"], "subject": event["kind"], **empty, **event, "time": _iso(event["time"])}
     return Template(template).safe_substitute({name: str(value) for name, value in values.items()})
 
 

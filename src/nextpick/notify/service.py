@@ -16,7 +16,6 @@ from nextpick.store import outbox
 if TYPE_CHECKING:
     from nextpick.automation import Context
 
-MARKER = "notify"  # the directory whose existence starts the service
 PAUSES_S = (1.0, 5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0)  # before each further attempt
 _POLL_S, _AT_ONCE, _BATCH = 0.2, 4, 64
 

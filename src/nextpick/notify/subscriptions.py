@@ -8,6 +8,8 @@ import msgspec
 from nextpick.store import documents, outbox
 from nextpick.store.records import Transaction
 
+MARKER = "notify"  # the directory whose existence starts the service
+
 _SUBSCRIPTIONS, _DELIVERIES, _FAILED = "notify.subscription", "notify.delivery", "notify.failed"
 _MOST_FAILED = 1000
 DEFAULT_EVENTS = (
@@ -34,7 +36,8 @@ class Subscription(msgspec.Struct):
 
     events: patterns ``KIND:STATUS`` with ``*``, as ``Campaign:*``; a delivery is made for what matches one. secret:
     what webhooks are signed with. subject, body: templates, with $kind, $name, $status, $reason, $arn, $time and
-    $seconds.
+    $seconds, of what was published to a topic $subject and $message. topic: the ARN of the topic it was made through,
+    or empty.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Subscription(msgspec.Struct):
     secret: str | None = None
     subject: str = SUBJECT
     body: str = BODY
+    topic: str = ""
 
     def wants(self, event: dict[str, Any]) -> bool:
         """Tell whether a state change is told."""

@@ -5,11 +5,13 @@ import json
 import os
 import threading
 from collections.abc import Sequence
+from typing import BinaryIO
 
 from nextpick.durable import sync
 from nextpick.store.stream import Record, Stream, letters_path, old_letters_path, shard_name
 
 _LARGEST_FILE = 64 << 20
+_LONGEST_LINE = 16 << 20  # of a record of the largest size, in base64
 _LONGEST_REASON = 2000
 
 
@@ -29,8 +31,9 @@ class DeadLetters:
             if not is_new and self.path.stat().st_size > _LARGEST_FILE:
                 self.path.rename(old_letters_path(self._stream.directory))
                 is_new = True
-            with self.path.open("a") as file:
-                file.write(lines)
+            with self.path.open("a+b") as file:
+                _cut_off(file)
+                file.write(lines.encode())
                 file.flush()
                 os.fsync(file.fileno())
             if is_new:
@@ -48,3 +51,16 @@ class DeadLetters:
             "data": base64.b64encode(record.data).decode(),
         }
         return json.dumps(told) + "\n"
+
+
+def _cut_off(file: BinaryIO) -> None:
+    """Remove what a kill left of a last line: its records come again, for they were not done with."""
+    end = file.seek(0, os.SEEK_END)
+    if end == 0:
+        return
+    file.seek(end - 1)
+    if file.read(1) == b"\n":
+        return
+    start = max(0, end - _LONGEST_LINE)
+    file.seek(start)
+    file.truncate(start + file.read().rfind(b"\n") + 1)

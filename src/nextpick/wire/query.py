@@ -1,4 +1,4 @@
-"""The AWS query protocol, which STS and IAM speak: a form in, XML out.
+"""The AWS query protocol, which STS, IAM and SNS speak: a form in, XML out.
 
 Source: Smithy, "AWS query protocol".
 """
@@ -148,6 +148,16 @@ def _read(known: dict[str, Shape], shape: Shape, node: dict[str, Any], path: str
         numbers = sorted((step for step in inner if step.isdigit()), key=int)
         member = known[shape["member"]["shape"]]
         return [_read(known, member, inner[number], f"{path}.member.{number}") for number in numbers]
+    if shape["type"] == "map":
+        key, value = shape["key"].get("locationName", "key"), shape["value"].get("locationName", "value")
+        held = known[shape["value"]["shape"]]
+        entries = [
+            entry for entry in node.get("entry", {}).values() if isinstance(entry, dict) and key in entry
+        ]
+        return {
+            entry[key].get("", ""): _read(known, held, entry.get(value, {}), f"{path}.entry")
+            for entry in entries
+        }
     return xmltext.scalar(shape, node.get("", ""), path)
 
 

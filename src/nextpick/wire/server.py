@@ -1,6 +1,7 @@
 """The ASGI application that speaks the AWS wire: reads, verifies, dispatches, answers."""
 
 import asyncio
+import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from nextpick.errors import (
 from nextpick.names import Key
 from nextpick.names import request_id as new_request_id
 from nextpick.settings import Settings
+from nextpick.tracing.store import Recorder
 from nextpick.wire.asgi import ASGIApp, Receive, Scope, Send
 from nextpick.wire.body import encode
 from nextpick.wire.caller import Callers
@@ -36,6 +38,7 @@ from nextpick.wire.protocol import (
 from nextpick.wire.reading import Bodies, Gone
 from nextpick.wire.shapes import service
 from nextpick.wire.sigv4 import Headers, header_map
+from nextpick.wire.tracing import is_sampled, traced
 
 STOPPING = "nextpick.stopping"  # in the lifespan state: an asyncio.Event, set when the server begins to stop
 
@@ -97,6 +100,7 @@ class _App:
         self.settings = settings
         self.callers = Callers(find_key, settings, clock, auth)
         self.bodies = Bodies(settings)
+        self.recorder = Recorder(settings.home, settings.trace_segments)
         self.quick_mounts = {
             f"{prefix}/".encode(): mount.answer_now  # type: ignore[attr-defined]
             for prefix, mount in mounts.items()
@@ -110,21 +114,40 @@ class _App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            path = scope["path"]
             values = header_map(scope["headers"])
             claimed = claimed_service(values.get(b"authorization"), scope["query_string"])
-            if claimed is not None and claimed in self.neighbours:
-                await self.neighbours[claimed](scope, receive, send)
-            elif scope["method"] == "POST" and (path == "/" or path in self.endpoints.by_path):
-                await self.post(scope, receive, send, values)
+            if claimed is None or not is_sampled(values):
+                await self.serve(scope, receive, send, values, claimed)
             else:
-                await self.other(scope, receive, send, values, claimed)
+                serve = functools.partial(self.serve, values=values, claimed=claimed)
+                called = self.called(claimed, scope, values)
+                await traced(serve, self.recorder, called, values, scope, receive, send)
         elif scope["type"] == "lifespan":
             await self.lifespan(scope, receive, send)
         elif mount := self.find_mount(scope["path"]):
             await mount(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000})
+
+    async def serve(
+        self, scope: Scope, receive: Receive, send: Send, values: Headers, claimed: str | None
+    ) -> None:
+        """Serve a request that is signed for ``claimed``."""
+        path = scope["path"]
+        if claimed is not None and claimed in self.neighbours:
+            await self.neighbours[claimed](scope, receive, send)
+        elif scope["method"] == "POST" and (path == "/" or path in self.endpoints.by_path):
+            await self.post(scope, receive, send, values)
+        else:
+            await self.other(scope, receive, send, values, claimed)
+
+    def called(self, claimed: str, scope: Scope, values: Headers) -> tuple[str, str]:
+        """Return the service and the operation of a request, of those without a name the method and the path."""
+        endpoint = self.endpoints.by_path.get(scope["path"])
+        if endpoint is not None:
+            return endpoint.service, endpoint.operation
+        target = values.get(b"x-amz-target", b"").decode("latin-1").rpartition(".")[2]
+        return claimed, target or f"{scope['method']} {scope['path']}"
 
     async def lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         while True:
@@ -135,6 +158,7 @@ class _App:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.stopping.set()
+                self.recorder.close()
                 self.pool.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -210,7 +234,7 @@ class _App:
         try:
             caller = self.callers.find(b"POST", path, b"", values, body)
             # Whether a user may call this is found out by reading, which takes its time.
-            if caller.principal or not is_json(values.get(b"content-type")):
+            if caller.principal or not is_json(values.get(b"content-type")) or is_sampled(values):
                 return None
             call = Call(caller.account, caller.region, caller.access_key, request_id, endpoint.operation)
             result = endpoint.route.handler(call, endpoint.read(body))

@@ -1,7 +1,7 @@
 """What the API says a request may be: the operations and shapes of the service models, and the one validator.
 
 The models are botocore's own (``personalize``, ``personalize-runtime``, ``personalize-events``, and of the
-neighbours ``s3``, ``sts``, ``iam``, ``lambda``, ``kinesis``) and ours (``nextpick``). ``validate`` enforces all they
+neighbours ``s3``, ``sts``, ``iam``, ``lambda``, ``kinesis``, …) and ours (``nextpick``). ``validate`` enforces all they
 state: required, type, min, max, pattern, enum. Its wording is that of AWS's services. Where real SDKs send what the
 model does not allow, it is lenient, and only there:
 

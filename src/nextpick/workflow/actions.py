@@ -23,7 +23,7 @@ def call_function(doing: Doing, firing: Firing) -> None:
     """Put an asynchronous invocation of a function on the disk, with the event as its payload."""
     payload = firing.action.get("input", firing.payload)
     try:
-        name = parts_of(firing.action["name"]).name
+        name = parts_of(firing.action["name"]).target
         doing.functions().enqueue(doing.database.home, name, json.dumps(payload).encode())
     except StateFailed as error:
         raise Refused(error.cause) from None

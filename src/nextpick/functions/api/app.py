@@ -9,7 +9,14 @@ from nextpick.access.guard import Guard
 from nextpick.clock import Clock
 from nextpick.errors import AccessDenied
 from nextpick.functions import code
-from nextpick.functions.api import deploy, describe, invoke, limits, permissions  # noqa: F401  each enters its handlers
+from nextpick.functions.api import (  # noqa: F401  each enters its handlers
+    deploy,
+    describe,
+    invoke,
+    limits,
+    permissions,
+    versions,
+)
 from nextpick.functions.api.common import HANDLERS, Context, Services
 from nextpick.functions.registry import Registry
 from nextpick.functions.roles import Roles

@@ -12,7 +12,7 @@ from nextpick.access.guard import Caller, Guard
 from nextpick.access.policy import Policy
 from nextpick.clock import Clock
 from nextpick.errors import AccessDenied, ResourceNotFound, ServiceError
-from nextpick.functions.registry import Function, Reference, Registry, function_arn, parse_name
+from nextpick.functions.registry import LATEST, Function, Reference, Registry, function_arn, parse_name
 from nextpick.functions.roles import Roles
 from nextpick.neighbours.handlers import Handlers
 from nextpick.settings import Settings
@@ -96,20 +96,52 @@ class Context(NamedTuple):
         return function_arn(self.call.region, self.call.account, name)
 
     def reference(self, request: Request) -> Reference:
-        """Return the function that a request names. Raises InvalidParameterValue, ResourceNotFound for a version."""
+        """Return what a request names. Raises InvalidParameterValue."""
         text = request["FunctionName"]
         named = parse_name(text)
         if named is None:
             raise InvalidParameterValue(f"{text} is neither the name of a function nor its ARN")
-        qualifier = request.get("Qualifier") or named.qualifier
-        if qualifier not in ("", "$LATEST"):
-            raise ResourceNotFound(
-                f"Function not found: {self.arn(named.name)}:{qualifier}; there is only $LATEST"
+        asked = request.get("Qualifier") or ""
+        if asked and named.qualifier and asked != named.qualifier:
+            raise InvalidParameterValue(
+                "The derived qualifier from the function name does not match the specified qualifier."
             )
-        return Reference(named.name, named.account or self.call.account, named.region or self.call.region)
+        return Reference(
+            named.name,
+            named.account or self.call.account,
+            named.region or self.call.region,
+            asked or named.qualifier,
+        )
+
+    def whole(self, request: Request) -> Function:
+        """Return the function of a request that may name no version. Raises as ``function`` does."""
+        if self.reference(request).qualifier not in ("", LATEST):
+            raise InvalidParameterValue(
+                "This operation is permitted on Lambda functions only, not on aliases or versions. Please specify only "
+                "the function name or ARN."
+            )
+        return self.function(request)
+
+    def qualified(self, request: Request) -> tuple[Function, str]:
+        """Return the version that a request is about, of an alias its own, and the ARN as it was asked for.
+
+        Raises ResourceNotFound, InvalidParameterValue.
+        """
+        function, qualifier = self.function(request), self.reference(request).qualifier
+        if not qualifier:
+            return function, function.arn
+        arn = f"{function.arn}:{qualifier}"
+        alias = function.aliases.get(qualifier)
+        found = self.registry.version(function, alias.version if alias else qualifier)
+        if found is None:
+            raise ResourceNotFound(f"Function not found: {arn}")
+        return found, arn
 
     def function(self, request: Request) -> Function:
-        """Return the function that a request names. Raises ResourceNotFound, InvalidParameterValue."""
+        """Return the function that a request names, of whatever version.
+
+        Raises ResourceNotFound, InvalidParameterValue.
+        """
         named = self.reference(request)
         found = self.registry.get(named.account, named.region, named.name)
         if found is None or named.account != self.call.account:
@@ -141,16 +173,18 @@ class Context(NamedTuple):
 HANDLERS: Handlers[Context, Answer] = Handlers()
 
 
-def policy_of(function: Function) -> Policy | None:
-    """Return the resource policy of a function, None where it has none."""
-    if not function.statements:
-        return None
-    return parse_policy(policy_text(function), name=f"resource policy of {function.name}", kind="resource")
+def policy_of(function: Function, arn: str) -> Policy | None:
+    """Return the resource policy of a function's ARN, with a version or alias perhaps; None where it has none."""
+    text = policy_text(function, arn)
+    return parse_policy(text, name=f"resource policy of {function.name}", kind="resource") if text else None
 
 
-def policy_text(function: Function) -> str:
-    """Return the document of a function's resource policy."""
-    return json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": function.statements})
+def policy_text(function: Function, arn: str) -> str:
+    """Return the document of that policy, "" where there is none."""
+    statements = [each for each in function.statements if each["Resource"] == arn]
+    if not statements:
+        return ""
+    return json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": statements})
 
 
 def check_revision(function: Function, request: Request) -> None:

@@ -16,6 +16,7 @@ from nextpick.functions.api.common import (
     check_revision,
 )
 from nextpick.functions.api.describe import configuration
+from nextpick.functions.api.versions import deletable, publish
 from nextpick.functions.registry import Function
 from nextpick.functions.roles import RoleRefused
 from nextpick.store import blobs
@@ -46,7 +47,12 @@ _REFUSED = (
 def create_function(ctx: Context, request: Request) -> Answer:
     """The code is unpacked and on the disk before the record that names it."""
     ctx.require_administrator()
-    name = ctx.reference(request).name
+    named = ctx.reference(request)
+    if named.qualifier:
+        raise InvalidParameterValue(
+            f"{request['FunctionName']} names a version; a function is created without one."
+        )
+    name = named.name
     if not _NAME.fullmatch(name):
         raise InvalidParameterValue(f"{name} is longer than the 64 characters a function's name may have")
     if "Runtime" not in request or "Handler" not in request:
@@ -78,15 +84,15 @@ def create_function(ctx: Context, request: Request) -> Answer:
     with ctx.registry.changing():
         if ctx.registry.get(made.account, made.region, name) is not None:
             raise ResourceConflict(f"Function already exist: {name}")
-        made = _with_code(ctx, made, archive)
-        return configuration(ctx.registry.put(made))
+        made = ctx.registry.put(_with_code(ctx, made, archive))
+        return configuration(publish(ctx, made) if request.get("Publish") else made, made.arn)
 
 
 @HANDLERS.operation("UpdateFunctionCode")
 def update_function_code(ctx: Context, request: Request) -> Answer:
     """Invocations that run finish with the old code; the next one gets the new."""
     ctx.require_administrator()
-    ctx.function(request)
+    ctx.whole(request)
     archive = _archive(ctx, request)
     with ctx.registry.changing():
         function = ctx.function(request)
@@ -94,7 +100,11 @@ def update_function_code(ctx: Context, request: Request) -> Answer:
         made = _with_code(ctx, function, archive)
         if request.get("DryRun"):
             return configuration(made)  # its code is named by nothing, and swept
-        return configuration(ctx.registry.put(made))
+        made = ctx.registry.put(made)
+        if not request.get("Publish"):
+            return configuration(made)
+        version = publish(ctx, made)
+        return configuration(version, f"{version.arn}:{version.version}")
 
 
 @HANDLERS.operation("UpdateFunctionConfiguration")
@@ -114,7 +124,7 @@ def update_function_configuration(ctx: Context, request: Request) -> Answer:
     if "Environment" in request:
         changes["environment"] = request["Environment"].get("Variables", {})
     with ctx.registry.changing():
-        function = ctx.function(request)
+        function = ctx.whole(request)
         check_revision(function, request)
         changes |= {"changed_at": ctx.now(), "told": function.told | _told(request)}
         made = msgspec.structs.replace(function, **changes)
@@ -124,11 +134,16 @@ def update_function_configuration(ctx: Context, request: Request) -> Answer:
 
 @HANDLERS.operation("DeleteFunction")
 def delete_function(ctx: Context, request: Request) -> Answer:
-    """Its processes end when they have nothing to do; its code is swept then. Its log stays."""
+    """Its processes end when they have nothing to do; its code is swept then. Its log stays. A version may be deleted
+    alone, unless an alias names it."""
+    qualifier = ctx.reference(request).qualifier
     with ctx.registry.changing():
         function = ctx.function(request)
-        ctx.require("DeleteFunction", function.arn)
-        ctx.registry.delete(function)
+        ctx.require("DeleteFunction", f"{function.arn}:{qualifier}" if qualifier else function.arn)
+        if not qualifier:
+            ctx.registry.delete(function)
+        elif (version := deletable(ctx, function, qualifier)) is not None:
+            ctx.registry.delete(version)
     return {"StatusCode": 204}
 
 

@@ -12,13 +12,13 @@ from nextpick.functions.registry import Function
 _PAGE = 50
 
 
-def configuration(function: Function) -> dict[str, Any]:
-    """Return what Lambda tells of a function."""
+def configuration(function: Function, arn: str = "") -> dict[str, Any]:
+    """Return what Lambda tells of a function or a version, by the ARN that was asked for."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(function.changed_at))
     told = dict(function.told)
     return {
         "FunctionName": function.name,
-        "FunctionArn": function.arn,
+        "FunctionArn": arn or function.arn,
         "Runtime": function.runtime,
         "Role": function.role,
         "Handler": function.handler,
@@ -28,7 +28,7 @@ def configuration(function: Function) -> dict[str, Any]:
         "MemorySize": function.memory_mb,
         "LastModified": f"{moment}.{int(function.changed_at % 1 * 1000):03d}+0000",
         "CodeSha256": function.code_sha256,
-        "Version": "$LATEST",
+        "Version": function.version,
         "RevisionId": function.revision,
         "State": "Active",
         "LastUpdateStatus": "Successful",
@@ -46,10 +46,11 @@ def configuration(function: Function) -> dict[str, Any]:
 def get_function(ctx: Context, request: Request) -> Answer:
     """The code's location is the directory it was unpacked to."""
     function = ctx.function(request)
-    ctx.require("GetFunction", function.arn)
-    location = ctx.registry.code_dir(function).as_uri()
+    version, arn = ctx.qualified(request)
+    ctx.require("GetFunction", arn)
+    location = ctx.registry.code_dir(version).as_uri()
     return {
-        "Configuration": configuration(function),
+        "Configuration": configuration(version, arn),
         "Code": {"RepositoryType": "S3", "Location": location},
         **({"Tags": function.tags} if function.tags else {}),
         **(
@@ -62,9 +63,9 @@ def get_function(ctx: Context, request: Request) -> Answer:
 
 @HANDLERS.operation("GetFunctionConfiguration")
 def get_function_configuration(ctx: Context, request: Request) -> Answer:
-    function = ctx.function(request)
-    ctx.require("GetFunctionConfiguration", function.arn)
-    return configuration(function)
+    version, arn = ctx.qualified(request)
+    ctx.require("GetFunctionConfiguration", arn)
+    return configuration(version, arn)
 
 
 @HANDLERS.operation("ListFunctions")
@@ -105,6 +106,6 @@ def untag_resource(ctx: Context, request: Request) -> Answer:
 
 def _tagged(ctx: Context, request: Request) -> Function:
     try:
-        return ctx.function({"FunctionName": request["Resource"]})
+        return ctx.whole({"FunctionName": request["Resource"]})
     except InvalidParameterValue:
         raise ResourceNotFound(f"There is no function {request['Resource']}") from None

@@ -23,8 +23,8 @@ from nextpick.functions.api.common import (
 @HANDLERS.operation("Invoke")
 def invoke(ctx: Context, request: Request) -> Answer:
     """Answer when the handler has (RequestResponse), when the event is on the disk (Event), or at once (DryRun)."""
-    function = ctx.function(request)
-    ctx.require("InvokeFunction", function.arn, policy_of(function))
+    _, arn = ctx.qualified(request)
+    ctx.require("InvokeFunction", arn, policy_of(ctx.function(request), arn))
     kind = request.get("InvocationType", "RequestResponse")
     payload = request.get("Payload") or b"{}"
     limit = client.LARGEST_EVENT if kind == "Event" else client.LARGEST_PAYLOAD
@@ -38,9 +38,9 @@ def invoke(ctx: Context, request: Request) -> Answer:
         return {"StatusCode": 204}
     home, context = ctx.services.settings.home, request.get("ClientContext")
     if kind == "Event":
-        client.enqueue(home, function.arn, payload, client_context=context)
+        client.enqueue(home, arn, payload, client_context=context)
         return {"StatusCode": 202}
-    return _wait(ctx, function.arn, payload, context, with_log=request.get("LogType") == "Tail")
+    return _wait(ctx, arn, payload, context, with_log=request.get("LogType") == "Tail")
 
 
 async def _wait(
@@ -54,7 +54,7 @@ async def _wait(
         raise TooManyRequests(str(error)) from None
     except client.FunctionsUnavailable as error:
         raise Failed(str(error)) from None
-    answer: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": done.payload}
+    answer: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": done.version, "Payload": done.payload}
     if done.error is not None:
         answer["FunctionError"] = done.error
     if with_log:

@@ -7,7 +7,7 @@ import msgspec
 from nextpick.errors import ResourceNotFound
 from nextpick.functions.api.common import HANDLERS, Answer, Context, InvalidParameterValue, Request
 from nextpick.functions.destinations import is_destination
-from nextpick.functions.registry import Function, Retries
+from nextpick.functions.registry import LATEST, Function, Retries
 
 
 @HANDLERS.operation("PutFunctionEventInvokeConfig")
@@ -19,30 +19,31 @@ def put_function_event_invoke_config(ctx: Context, request: Request) -> Answer:
 @HANDLERS.operation("UpdateFunctionEventInvokeConfig")
 def update_function_event_invoke_config(ctx: Context, request: Request) -> Answer:
     """What is not given stays."""
-    return _set(ctx, request, ctx.function(request).retries or Retries())
+    return _set(ctx, request, _held(ctx.function(request), ctx.qualified(request)[1]) or Retries())
 
 
 @HANDLERS.operation("GetFunctionEventInvokeConfig")
 def get_function_event_invoke_config(ctx: Context, request: Request) -> Answer:
-    function = ctx.function(request)
-    ctx.require("GetFunctionEventInvokeConfig", function.arn)
-    return _retries(function)
+    function, (_, arn) = ctx.function(request), ctx.qualified(request)
+    ctx.require("GetFunctionEventInvokeConfig", arn)
+    return _retries(function, arn)
 
 
 @HANDLERS.operation("ListFunctionEventInvokeConfigs")
 def list_function_event_invoke_configs(ctx: Context, request: Request) -> Answer:
-    function = ctx.function(request)
+    function = ctx.whole(request)
     ctx.require("ListFunctionEventInvokeConfigs", function.arn)
-    return {"FunctionEventInvokeConfigs": [_retries(function)] if function.retries else []}
+    arns = [function.arn, *(f"{function.arn}:{qualifier}" for qualifier in function.other_retries)]
+    return {"FunctionEventInvokeConfigs": [_retries(function, arn) for arn in arns if _held(function, arn)]}
 
 
 @HANDLERS.operation("DeleteFunctionEventInvokeConfig")
 def delete_function_event_invoke_config(ctx: Context, request: Request) -> Answer:
     with ctx.registry.changing():
-        function = ctx.function(request)
-        ctx.require("DeleteFunctionEventInvokeConfig", function.arn)
-        _retries(function)
-        ctx.registry.put(msgspec.structs.replace(function, retries=None))
+        function, (_, arn) = ctx.function(request), ctx.qualified(request)
+        ctx.require("DeleteFunctionEventInvokeConfig", arn)
+        _retries(function, arn)
+        ctx.registry.put(_with(function, arn, None))
 
 
 @HANDLERS.operation("PutFunctionConcurrency")
@@ -55,7 +56,7 @@ def put_function_concurrency(ctx: Context, request: Request) -> Answer:
 
 @HANDLERS.operation("GetFunctionConcurrency")
 def get_function_concurrency(ctx: Context, request: Request) -> Answer:
-    function = ctx.function(request)
+    function = ctx.whole(request)
     ctx.require("GetFunctionConcurrency", function.arn)
     return {"ReservedConcurrentExecutions": function.concurrency}
 
@@ -67,7 +68,7 @@ def delete_function_concurrency(ctx: Context, request: Request) -> Answer:
 
 def _limit(ctx: Context, request: Request, limit: int | None) -> None:
     with ctx.registry.changing():
-        function = ctx.function(request)
+        function = ctx.whole(request)
         ctx.require(ctx.call.operation, function.arn)
         ctx.registry.put(msgspec.structs.replace(function, concurrency=limit))
 
@@ -89,19 +90,37 @@ def _set(ctx: Context, request: Request, start: Retries) -> dict[str, Any]:
                 )
             changes[held] = arn
     with ctx.registry.changing():
-        function = ctx.function(request)
-        ctx.require(ctx.call.operation, function.arn)
-        made = msgspec.structs.replace(function, retries=msgspec.structs.replace(start, **changes))
-        return _retries(ctx.registry.put(made))
+        function, (_, arn) = ctx.function(request), ctx.qualified(request)
+        ctx.require(ctx.call.operation, arn)
+        made = _with(function, arn, msgspec.structs.replace(start, **changes))
+        return _retries(ctx.registry.put(made), arn)
 
 
-def _retries(function: Function) -> dict[str, Any]:
-    held = function.retries
+def _held(function: Function, arn: str) -> Retries | None:
+    qualifier = _qualifier(function, arn)
+    return function.retries if qualifier == LATEST else function.other_retries.get(qualifier)
+
+
+def _with(function: Function, arn: str, retries: Retries | None) -> Function:
+    qualifier = _qualifier(function, arn)
+    if qualifier == LATEST:
+        return msgspec.structs.replace(function, retries=retries)
+    others = {key: held for key, held in function.other_retries.items() if key != qualifier}
+    return msgspec.structs.replace(function, other_retries=others | ({qualifier: retries} if retries else {}))
+
+
+def _qualifier(function: Function, arn: str) -> str:
+    return arn.removeprefix(function.arn).removeprefix(":") or LATEST
+
+
+def _retries(function: Function, arn: str) -> dict[str, Any]:
+    held = _held(function, arn)
+    told = f"{function.arn}:{_qualifier(function, arn)}"
     if held is None:
-        raise ResourceNotFound(f"The function {function.arn}:$LATEST doesn't have an EventInvokeConfig")
+        raise ResourceNotFound(f"The function {told} doesn't have an EventInvokeConfig")
     return {
         "LastModified": held.changed_at,
-        "FunctionArn": f"{function.arn}:$LATEST",
+        "FunctionArn": told,
         "MaximumRetryAttempts": held.attempts,
         "MaximumEventAgeInSeconds": held.age_s,
         "DestinationConfig": {

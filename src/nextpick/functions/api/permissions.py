@@ -24,19 +24,19 @@ from nextpick.functions.api.common import (
 def add_permission(ctx: Context, request: Request) -> Answer:
     """Add a statement to the function's resource policy."""
     with ctx.registry.changing():
-        function = ctx.function(request)
-        ctx.require("AddPermission", function.arn)
+        function, (_, arn) = ctx.function(request), ctx.qualified(request)
+        ctx.require("AddPermission", arn)
         check_revision(function, request)
         sid = request["StatementId"]
-        if any(statement["Sid"] == sid for statement in function.statements):
+        if any((each["Sid"], each["Resource"]) == (sid, arn) for each in function.statements):
             raise ResourceConflict(
                 f"The statement id ({sid}) provided already exists. Please provide a new statement id, or remove the "
                 "existing statement."
             )
-        statement = _statement(function.arn, request)
+        statement = _statement(arn, request)
         made = msgspec.structs.replace(function, statements=[*function.statements, statement])
         try:
-            policy_of(made)
+            policy_of(made, arn)
         except Malformed as error:
             raise InvalidParameterValue(str(error)) from None
         ctx.registry.put(made)
@@ -47,10 +47,11 @@ def add_permission(ctx: Context, request: Request) -> Answer:
 def remove_permission(ctx: Context, request: Request) -> Answer:
     """Take a statement out of the function's resource policy."""
     with ctx.registry.changing():
-        function = ctx.function(request)
-        ctx.require("RemovePermission", function.arn)
+        function, (_, arn) = ctx.function(request), ctx.qualified(request)
+        ctx.require("RemovePermission", arn)
         check_revision(function, request)
-        kept = [each for each in function.statements if each["Sid"] != request["StatementId"]]
+        gone = (request["StatementId"], arn)
+        kept = [each for each in function.statements if (each["Sid"], each["Resource"]) != gone]
         if len(kept) == len(function.statements):
             raise ResourceNotFound(f"Statement {request['StatementId']} is not found in resource policy.")
         ctx.registry.put(msgspec.structs.replace(function, statements=kept))
@@ -59,11 +60,12 @@ def remove_permission(ctx: Context, request: Request) -> Answer:
 @HANDLERS.operation("GetPolicy")
 def get_policy(ctx: Context, request: Request) -> Answer:
     """Raises ResourceNotFound for a function that has no policy, as Lambda does."""
-    function = ctx.function(request)
-    ctx.require("GetPolicy", function.arn)
-    if not function.statements:
+    function, (_, arn) = ctx.function(request), ctx.qualified(request)
+    ctx.require("GetPolicy", arn)
+    text = policy_text(function, arn)
+    if not text:
         raise ResourceNotFound("The resource you requested does not exist.")
-    return {"Policy": policy_text(function), "RevisionId": function.revision}
+    return {"Policy": text, "RevisionId": function.revision}
 
 
 def _statement(arn: str, request: Request) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def _into(shape: Any, value: Any) -> Any:
         return str(value)
     if kind == "blob" and not isinstance(value, str):
         return json.dumps(value)
+    if shape.name == "message" and not isinstance(value, str):  # of a topic, as sns:publish takes it
+        return json.dumps(value)
     return value
 
 

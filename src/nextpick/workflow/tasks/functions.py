@@ -15,12 +15,14 @@ from nextpick.workflow.tasks.integration import Ask
 
 
 class Answer(Protocol):
-    """What an invocation gave: bytes of JSON; ``error`` is None where the handler returned."""
+    """What an invocation of a version gave: bytes of JSON; ``error`` is None where the handler returned."""
 
     @property
     def payload(self) -> bytes: ...
     @property
     def error(self) -> str | None: ...
+    @property
+    def version(self) -> str: ...
 
 
 class Functions(Protocol):
@@ -35,6 +37,11 @@ class Parts(NamedTuple):
 
     name: str
     qualifier: str | None
+
+    @property
+    def target(self) -> str:
+        """The name with its qualifier."""
+        return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
 
 
 def deployed() -> Functions:
@@ -58,15 +65,17 @@ def invoke(functions: Functions, home: Path, ask: Ask) -> Any:
     if not isinstance(given, dict) or not isinstance(given.get("FunctionName"), str):
         raise StateFailed("States.Runtime", "lambda:invoke needs a FunctionName.")
     parts = parts_of(given["FunctionName"])
+    if "Qualifier" in given:
+        parts = parts._replace(qualifier=given["Qualifier"])
     payload = given.get("Payload", {})
     if given.get("InvocationType") == "Event":
         _refuse_repeated(ask)
-        functions.enqueue(home, parts.name, json.dumps(payload).encode())
+        functions.enqueue(home, parts.target, json.dumps(payload).encode())
         return {"StatusCode": 202, "SdkHttpMetadata": {"HttpStatusCode": 202}}
-    result = _run(functions, home, parts.name, given.get("Qualifier", parts.qualifier), payload, ask)
-    metadata = {"HttpStatusCode": 200, "HttpHeaders": {"X-Amz-Executed-Version": "$LATEST"}}
+    result, version = _run(functions, home, parts, payload, ask)
+    metadata = {"HttpStatusCode": 200, "HttpHeaders": {"X-Amz-Executed-Version": version}}
     return {
-        "ExecutedVersion": "$LATEST",
+        "ExecutedVersion": version,
         "Payload": result,
         "SdkHttpMetadata": metadata,
         "StatusCode": 200,
@@ -75,8 +84,7 @@ def invoke(functions: Functions, home: Path, ask: Ask) -> Any:
 
 def invoke_plainly(functions: Functions, home: Path, arn: str, ask: Ask) -> Any:
     """Run a function whose ARN is the Resource: the input is the payload, the payload the result."""
-    parts = parts_of(arn)
-    return _run(functions, home, parts.name, parts.qualifier, ask.parameters, ask)
+    return _run(functions, home, parts_of(arn), ask.parameters, ask)[0]
 
 
 def _refuse_repeated(ask: Ask) -> None:
@@ -85,15 +93,16 @@ def _refuse_repeated(ask: Ask) -> None:
         raise StateFailed("Lambda.Unknown", cause)
 
 
-def _run(functions: Functions, home: Path, name: str, qualifier: str | None, payload: Any, ask: Ask) -> Any:
+def _run(functions: Functions, home: Path, parts: Parts, payload: Any, ask: Ask) -> tuple[Any, str]:
+    """Return what a function returned, and the version that ran."""
     _refuse_repeated(ask)
     try:
-        answer = functions.invoke(home, name, json.dumps(payload).encode(), qualifier=qualifier)
+        answer = functions.invoke(home, parts.name, json.dumps(payload).encode(), qualifier=parts.qualifier)
     except Exception as error:
-        raise _failure_of(error, name) from error
+        raise _failure_of(error, parts.target) from error
     text = answer.payload.decode()
     if answer.error is None:
-        return json.loads(text) if text else None
+        return (json.loads(text) if text else None), answer.version
     try:
         said = json.loads(text)
     except ValueError:

@@ -23,9 +23,10 @@ SERVICES = {
     "sfn": ("stepfunctions", "Sfn"),
     "lambda": ("lambda", "Lambda"),
     "kinesis": ("kinesis", "Kinesis"),
+    "sns": ("sns", "Sns"),
 }
 
-_OPTIMIZED = ("lambda:invoke", "glue:startJobRun", "glue:startJobRun.sync")
+_OPTIMIZED = ("lambda:invoke", "sns:publish", "glue:startJobRun", "glue:startJobRun.sync")
 _GLUE = ("startJobRun", "getJobRun")
 
 

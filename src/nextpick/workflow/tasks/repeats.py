@@ -68,7 +68,15 @@ _CREATES = {
         "list_batch_segment_jobs", "batchSegmentJobs", "batchSegmentJobArn", "solutionVersionArn", "jobName"
     ),
 }
-_ADDING = ("PutEvents", "PutActionInteractions", "PutRecord", "PutRecords", "Invoke", "InvokeAsync")
+_ADDING = (
+    "PutEvents",
+    "PutActionInteractions",
+    "PutRecord",
+    "PutRecords",
+    "Invoke",
+    "InvokeAsync",
+    "Publish",
+)
 _UPDATES = {
     "UpdateCampaign": ("describe_campaign", "campaign", "campaignArn", "latestCampaignUpdate"),
     "UpdateRecommender": ("describe_recommender", "recommender", "recommenderArn", "latestRecommenderUpdate"),
