@@ -6,6 +6,7 @@ Each step's seconds, and the peak memory of its job's process.
 """
 
 import argparse
+import contextlib
 import json
 import shutil
 import tempfile
@@ -18,6 +19,7 @@ from import_rows import SCHEMA
 from nextpick.testing.bookshop import bookshop
 from nextpick.testing.movielens import find_ml100k, movielens
 from nextpick.testing.server import ServerProcess
+from serve import tree
 
 ROLE = "arn:aws:iam::000000000000:role/bench"
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization"
@@ -32,12 +34,9 @@ class Peak:
 
     def _watch(self) -> None:
         while True:
-            for task in Path(f"/proc/{self._supervisor}/task").glob("*/children"):
-                try:
-                    for pid in task.read_text().split():
-                        self._look(Path("/proc") / pid)
-                except OSError:
-                    continue
+            with contextlib.suppress(OSError):
+                for pid in tree(self._supervisor):
+                    self._look(Path(f"/proc/{pid}"))
             time.sleep(0.02)
 
     def _look(self, process: Path) -> None:
