@@ -5,7 +5,8 @@ Of each query, the taken item among candidates with features x_c and offsets o_c
     p(taken) = exp(w x_taken + o_taken) / sum over c of exp(w x_c + o_c),
 
 and w has the highest sum of log p less 3 |w sd|^2, as if weights were drawn around 0: concave, so Newton's steps,
-damped (Marquardt 1963) while they lead too far, reach it in some ten passes.
+damped (Marquardt 1963) while they lead too far, reach it in some ten passes. Of many queries most of these go over some
+of them only, from whose weights those of all are near.
 """
 
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from nextpick.models.threads import n_threads
 _PRIOR = 3.0
 _MOST_PASSES, _CLOSE = 30, 1e-5
 _CHUNKS = 16
+_SOME, _FEW = 4, 400  # of so many one is looked at first, where these are enough
+_SPREAD_OVER = 250
 
 
 class Choices(NamedTuple):
@@ -43,6 +46,8 @@ def fit(
     """Return the weights float64 [D], sought from ``start``; the same bytes on any number of threads. ``check`` may
     raise."""
     n_queries, _, n_columns = choices.features.shape
+    if start is None and n_queries >= _SOME * _FEW:
+        start = fit(choices.only(np.arange(0, n_queries, _SOME)), check=check)
     sd = _spread(choices)
     used = sd > 1e-6
     sd = np.where(used, sd, 1.0)
@@ -50,7 +55,7 @@ def fit(
     firsts, lasts = edges[:-1], edges[1:]
     total = float(choices.weight.sum())
     penalty = _PRIOR / max(total, 1.0)
-    best, reached, damping = np.zeros(n_columns), -np.inf, 1.0
+    best, reached, damping = np.zeros(n_columns), -np.inf, 1.0 if start is None else 1 / 64
     w, slope, bend = best if start is None else start * sd, best, np.eye(n_columns)
     with ThreadPoolExecutor(n_threads()) as pool:
         for _ in range(_MOST_PASSES):
@@ -58,24 +63,24 @@ def fit(
             given = (w / sd).astype(np.float32)
             parts = list(pool.map(partial(_sums, *choices, given), firsts, lasts))
             value = sum(part[0] for part in parts) / total - penalty * w @ w
-            if value > reached:
-                gained, best, reached = value - reached, w, value
-                if gained < _CLOSE:
-                    break
+            gained = value - reached
+            if gained > 0:
+                best, reached, damping = w, value, damping / 8
                 slope = np.where(used, sum(part[1] for part in parts) / sd / total - 2 * penalty * w, 0.0)
                 bend = sum(part[2] for part in parts) / np.outer(sd, sd) / total + 2 * penalty * np.eye(
                     n_columns
                 )
-                damping /= 8
             else:
                 damping *= 4
+            if abs(gained) < _CLOSE:
+                break
             w = best + np.linalg.solve(bend + damping * np.diag(np.where(used, bend.diagonal(), 1.0)), slope)
     return best / sd
 
 
 def _spread(choices: Choices) -> np.ndarray:
     """Return the standard deviation of each column over the candidates of some queries, float64 [D]."""
-    some = slice(None, None, max(len(choices.features) // 1000, 1))
+    some = slice(None, None, max(len(choices.features) // _SPREAD_OVER, 1))
     there = np.isfinite(choices.offsets[some])
     if not there.any():
         return np.zeros(choices.features.shape[2])
