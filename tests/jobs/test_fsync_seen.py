@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from served import Server, command_of, workers_of
+from served import Server, children_of, command_of, workers_of
 from tracing import FLUSHES, READS, WRITES, Trace, first, is_flush, needs_strace, read, traced
 from worlds import INTERACTIONS_SCHEMA, Shop, checkerboard
 
@@ -112,7 +112,7 @@ def flushed_before_done(trace: Trace, made: Path) -> None:
 
 def test_an_import_is_on_disk_with_its_names_before_it_is_active(server: Server, tmp_path: Path) -> None:
     shop = Shop(server)
-    with traced(tmp_path / "strace", *server.family()) as trace:
+    with traced(tmp_path / "strace", server.pid, *children_of(server.pid)) as trace:
         assert shop.imported(shop.start_import("j", checkerboard()))["status"] == "ACTIVE"
     (part,) = (server.home / "blobs" / "datasets").glob("*/*")
     flushed_before_done(trace, part)
@@ -122,7 +122,7 @@ def test_a_version_is_on_disk_with_its_names_before_it_is_active(server: Server,
     shop = Shop(server)
     shop.imported(shop.start_import("j", checkerboard()))
     solution = shop.solution()
-    with traced(tmp_path / "strace", *server.family()) as trace:
+    with traced(tmp_path / "strace", server.pid, *children_of(server.pid)) as trace:
         assert shop.trained(shop.train(solution))["status"] == "ACTIVE"
     (version,) = (server.home / "blobs" / "versions").iterdir()
     flushed_before_done(trace, version)
