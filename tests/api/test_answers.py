@@ -303,6 +303,10 @@ def test_exploration_is_checked_and_repeatable(shop: Shop, version: str) -> None
     assert items(shop.recommend(arn, userId="u4")) == items(shop.recommend(arn, userId="u4"))
     answer = shop.recommend(arn, userId="u4", numResults=500)
     assert sum(item["score"] for item in answer["itemList"]) == pytest.approx(1, abs=1e-5)
+    counted = shop.trained(shop.train(shop.solution("counted", "aws-popularity-count")))
+    with pytest.raises(ClientError, match="takes no itemExplorationConfig: it does not explore") as raised:
+        shop.deployed("bold", counted["solutionVersionArn"], campaignConfig=config)
+    assert code(raised) == ("InvalidInputException", 400)
 
 
 def test_ranking_and_recommending_api_is_typed(api: Api) -> None:

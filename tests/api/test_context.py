@@ -65,7 +65,8 @@ def deployed(shop: Shop, name: str, recipe: str = "aws-user-personalization", **
     version = shop.trained(shop.train(shop.solution(name, recipe, **more)))
     assert version["status"] == "ACTIVE", version
     quiet = {"itemExplorationConfig": {"explorationWeight": "0"}}
-    return shop.deployed(name, version["solutionVersionArn"], campaignConfig=quiet)
+    config = {"campaignConfig": quiet} if recipe == "aws-user-personalization" else {}
+    return shop.deployed(name, version["solutionVersionArn"], **config)
 
 
 def items(answer: dict) -> list[int]:

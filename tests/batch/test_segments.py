@@ -112,6 +112,12 @@ def test_a_segmenting_version_makes_no_campaign_and_no_inference_job(world: Segm
         )
 
 
+def test_a_campaign_is_not_updated_to_a_version_for_segments(world: Segments) -> None:
+    with pytest.raises(ClientError, match="is for batch segment jobs") as raised:
+        world.api.personalize.update_campaign(campaignArn=world.campaign, solutionVersionArn=world.by_item)
+    assert raised.value.response["Error"]["Code"] == "InvalidInputException"
+
+
 def test_a_filter_of_a_segment_is_about_users(world: Segments) -> None:
     create = world.api.personalize.create_batch_segment_job
     paths = {

@@ -71,8 +71,9 @@ def known_everywhere(api: Api) -> World:
 
 def in_a_stream(world: World) -> Stream:
     """Send events of the user, and others, to a stream, one of them twice: it is a dead letter too."""
+    now = time.time()  # what is older than a day is trimmed
     streams = Streams(world.api.library.home)
-    stream = streams.create(Config("clicks", "000000000000", "us-east-1", 2, 1_700_000_000.0))
+    stream = streams.create(Config("clicks", "000000000000", "us-east-1", 2, now))
     sent = {"trackingId": world.tracker, "eventType": "rent"}
     lines = [
         {**sent, "userId": GONE, "sessionId": "streamed"},
@@ -82,11 +83,9 @@ def in_a_stream(world: World) -> Stream:
         {**sent, "userId": GONE[::-1], "trackingId": "of-another-group"},
     ]
     data = [*(json.dumps(line).encode() for line in lines), b"no JSON"]
-    stream.append([New(f"{n}", line, hash_of(f"{n}")) for n, line in enumerate(data)], 1_700_000_000.0)
+    stream.append([New(f"{n}", line, hash_of(f"{n}")) for n, line in enumerate(data)], now)
     for line in (data[0], data[3]):
-        DeadLetters(stream).write(
-            "events", [Record(0, 1, "k", line, 1_700_000_000.0)], "why", 1_700_000_000.0
-        )
+        DeadLetters(stream).write("events", [Record(0, 1, "k", line, now)], "why", now)
     return stream
 
 

@@ -3,12 +3,15 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from nextpick.resources import recommenders, training_data
+from nextpick.store.records import Records
 from worlds import ROLE, open_api
 
 DOMAINS = {"ECOMMERCE": ("View", "Purchase"), "VIDEO_ON_DEMAND": ("Click", "Watch")}
@@ -212,6 +215,34 @@ def test_an_update_keeps_answering_and_becomes_the_configuration(shop: Domain) -
         assert update["status"] == "ACTIVE"
         assert shop.recommend(arn, userId="u1")
     assert update["recommenderConfig"]["trainingDataConfig"] == excluded["trainingDataConfig"]
+
+
+def test_what_exists_learns_nothing_from_columns_that_come_later(shop: Domain) -> None:
+    arn, personalize = shop.active("settled", "aws-ecomm-popular-items-by-views"), shop.api.personalize
+    items = shop.group.replace(":dataset-group/", ":dataset/") + "/ITEMS"
+    wider = {**ITEM_FIELDS["ECOMMERCE"], "COLOUR": {"type": ["null", "string"], "categorical": True}}
+
+    def schema_arn(name: str, **more: Any) -> str:
+        return personalize.create_schema(name=name, schema=schema("Items", **wider), **more)["schemaArn"]
+
+    with pytest.raises(ClientError, match="they must be the same") as refused:
+        personalize.update_dataset(datasetArn=items, schemaArn=schema_arn("of-no-domain"))
+    assert refused.value.response["Error"]["Code"] == "InvalidInputException"
+    personalize.update_dataset(datasetArn=items, schemaArn=schema_arn("wider", domain="ECOMMERCE"))
+    assert left_out(shop, arn) == {"ITEMS": ["COLOUR"]}
+    chosen = {"trainingDataConfig": {"excludedDatasetColumns": {"ITEMS": ["BRAND"]}}}
+    personalize.update_recommender(recommenderArn=arn, recommenderConfig=chosen)
+    assert left_out(shop, arn) == {"ITEMS": ["BRAND"]}, "the new configuration is about all columns"
+    shop.api.settle(lambda: personalize.describe_recommender(recommenderArn=arn))
+
+
+def left_out(shop: Domain, arn: str) -> dict[str, list[str]]:
+    """Return the columns that the next training of a recommender leaves out."""
+    with closing(Records(shop.api.library.home / "nextpick.db")) as records, records.read() as tx:
+        found = tx.get(arn)
+        assert found is not None
+        chosen = recommenders.target_config(found).get("trainingDataConfig", {})
+        return training_data.left_out(tx, shop.group, chosen, found.internal.get("excluded"))
 
 
 def test_recipes_are_listed_by_domain(shop: Domain) -> None:

@@ -8,7 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,27 @@ def append(writer: LogWriter, *calls: list[EventRow]) -> list[BaseException | No
 
 def everything(directory: Path, group: str) -> list[EventRow]:
     return list(read_group(directory, group, positions(directory)))
+
+
+def test_a_file_is_seen_with_its_table_or_not_at_all(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def look() -> int:
+        looks = 0
+        while not done.is_set():
+            assert set(positions(tmp_path).values()) <= {0}
+            looks += 1
+        return looks
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        try:
+            for n in range(20):
+                LogWriter(tmp_path, f"worker-{n}").close()
+        finally:
+            done.set()
+        assert looking.result() > 0
+    assert len(positions(tmp_path)) == 20
 
 
 @pytest.fixture

@@ -123,8 +123,8 @@ def test_a_life_of_a_configuration(estate: Estate) -> None:
 
     # What can be changed is changed, what cannot is told before anything is.
     campaigns = estate.config["solutions"][0]["campaigns"]
-    exploration = {"itemExplorationConfig": {"explorationWeight": "0.5"}}
-    campaigns[0]["serviceConfig"] |= {"minProvisionedTPS": 2, "campaignConfig": exploration}
+    described = {"enableMetadataWithRecommendations": True}
+    campaigns[0]["serviceConfig"] |= {"minProvisionedTPS": 2, "campaignConfig": described}
     assert estate.verbs() == {"campaign/films": "update", "schedules": "schedule"}
     estate.apply()
     assert estate.verbs() == {}

@@ -56,7 +56,7 @@ def _create(ctx: Context, request: Request, kind: Kind, most: int, **more: Any) 
         lifecycle.require_active(version, f"a {kind.words}")
         info = catalogue.find(version.body["recipeArn"].rpartition("/")[2])
         _check_recipe(version, info, kind)
-        campaigns.check_influence(request.get("batchInferenceJobConfig", {}), version.body["recipeArn"])
+        campaigns.check_recipe(request.get("batchInferenceJobConfig", {}), version.body["recipeArn"])
         if more.get("batchInferenceJobMode") == _THEMES:
             _check_themes(tx, version, request["themeGenerationConfig"])
         if "filterArn" in request:

@@ -14,10 +14,8 @@ def create_campaign(ctx: Context, request: Request) -> Answer:
     with ctx.records.write() as tx:
         version = versions.resolve(tx, request["solutionVersionArn"], **ctx.owner)
         lifecycle.require_active(version, "a campaign")
-        campaigns.check_influence(request.get("campaignConfig", {}), version.body["recipeArn"])
-        info = catalogue.find(version.body["recipeArn"].rpartition("/")[2])
-        if info is not None and info.type == "USER_SEGMENTATION":
-            raise InvalidInput(f"{version.arn} is of {info.name}, which is for batch segment jobs.")
+        campaigns.check_recipe(request.get("campaignConfig", {}), version.body["recipeArn"])
+        _check_type(version)
         solution = lifecycle.get(tx, SOLUTION, version.parent or "", **ctx.owner)
         if ctx.settings.count_quotas:
             rules.check_quota(tx, CAMPAIGN, **ctx.owner, parent=solution.parent, name=request["name"])
@@ -50,14 +48,21 @@ def update_campaign(ctx: Context, request: Request) -> Answer:
             version = versions.resolve(tx, asked, **ctx.owner)
             lifecycle.require_active(version, "a campaign")
             _check_group(tx, campaign, version)
+            _check_type(version)
             changes["solutionVersionArn"] = version.arn
         target = tx.get(changes.get("solutionVersionArn", campaign.body["solutionVersionArn"]))
         if target is not None:
-            campaigns.check_influence(config, target.body["recipeArn"])
+            campaigns.check_recipe(config, target.body["recipeArn"])
         served = campaign.internal.get("serving", {}).get("version")
         deploys = changes.get("solutionVersionArn", served) != served
         campaigns.request_update(tx, campaign, changes, ctx.now(), deploys=deploys)
     return {"campaignArn": campaign.arn}
+
+
+def _check_type(version: Resource) -> None:
+    info = catalogue.find(version.body["recipeArn"].rpartition("/")[2])
+    if info is not None and info.type == "USER_SEGMENTATION":
+        raise InvalidInput(f"{version.arn} is of {info.name}, which is for batch segment jobs.")
 
 
 def _check_group(tx: Transaction, campaign: Resource, version: Resource) -> None:

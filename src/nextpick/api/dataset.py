@@ -66,6 +66,11 @@ def update_dataset(ctx: Context, request: Request) -> Answer:
         dataset = lifecycle.get(tx, DATASET, request["datasetArn"], **ctx.owner)
         old = lifecycle.get(tx, SCHEMA, dataset.body["schemaArn"], **ctx.owner)
         new = lifecycle.get(tx, SCHEMA, request["schemaArn"], **ctx.owner)
+        if new.body.get("domain") != old.body.get("domain"):
+            raise InvalidInput(
+                f"{new.arn} is of domain {new.body.get('domain', 'none')}, {old.arn} of domain "
+                f"{old.body.get('domain', 'none')}; they must be the same."
+            )
         new_schema = parse_schema(new.body["schema"])
         check_schema(new_schema, dataset.body["datasetType"], new.body.get("domain"))
         datasets.update_schema(tx, dataset, new.arn, parse_schema(old.body["schema"]), new_schema, ctx.now())

@@ -27,7 +27,8 @@ def perform(work: Work) -> Outcome:
         raise JobFailure(f"This nextpick has no recipe {recommender.body['recipeArn']}.")
     config = recommenders.target_config(recommender)
     with work.records.read() as tx:
-        excluded = training_data.left_out(tx, recommender.parent or "", config.get("trainingDataConfig", {}))
+        chosen, new = config.get("trainingDataConfig", {}), recommender.internal.get("excluded")
+        excluded = training_data.left_out(tx, recommender.parent or "", chosen, new)
     view = _view(work) if info.drops is not None else None
     with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
         group = recommender.parent or ""

@@ -25,13 +25,16 @@ def check_config(config: dict[str, Any], version_arn: str) -> None:
         )
 
 
-def check_influence(config: dict[str, Any], recipe_arn: str) -> None:
-    """Raise InvalidInput for a rankingInfluence that a recipe does not take."""
-    influence = config.get("rankingInfluence") or {}
+def check_recipe(config: dict[str, Any], recipe_arn: str) -> None:
+    """Raise InvalidInput for a rankingInfluence, or an itemExplorationConfig, that a recipe does not take."""
     info = catalogue.find(recipe_arn.rpartition("/")[2])
-    if influence and (info is None or not info.reads_texts):
-        name = info.name if info else recipe_arn
+    name = info.name if info else recipe_arn
+    if config.get("rankingInfluence") and (info is None or not info.reads_texts):
         raise InvalidInput(f"{name} takes no rankingInfluence; aws-semantic-similarity does.")
+    if config.get("itemExplorationConfig") and (info is None or not info.explores or info.explores_by_itself):
+        sets_itself = info is not None and info.explores_by_itself
+        why = "it explores by itself" if sets_itself else "it does not explore"
+        raise InvalidInput(f"{name} takes no itemExplorationConfig: {why}.")
 
 
 def check_exploration(config: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from nextpick.data.avro import Schema
 from nextpick.errors import InvalidInput, ResourceInUse
 from nextpick.resources import lifecycle, views
-from nextpick.resources.kinds import DATASET_IMPORT_JOB, SOLUTION
+from nextpick.resources.kinds import DATASET_IMPORT_JOB, RECOMMENDER, SOLUTION
 from nextpick.store.records import Resource, Transaction
 
 PUT = "put."
@@ -97,7 +97,8 @@ def commit_import(
 def update_schema(
     tx: Transaction, dataset: Resource, schema_arn: str, old: Schema, new: Schema, now: float
 ) -> None:
-    """Give a dataset a schema that only adds columns; existing solutions leave the new ones out of training.
+    """Give a dataset a schema that only adds columns; what exists of solutions and recommenders leaves the new ones out
+    of training.
 
     Raises InvalidInput naming the column that was changed, removed, or added without null.
     """
@@ -126,11 +127,12 @@ def update_schema(
     dataset.body = {**dataset.body, "schemaArn": schema_arn, "latestDatasetUpdate": update}
     dataset.updated_at = now
     tx.save(dataset)
-    for solution in tx.find(SOLUTION.arn_kind, parent=dataset.parent):
-        excluded = solution.internal.get("excluded", {})
-        columns = [*excluded.get(dataset.body["datasetType"], []), *(f.name for f in added)]
-        solution.internal = {
-            **solution.internal,
-            "excluded": {**excluded, dataset.body["datasetType"]: columns},
-        }
-        tx.save(solution)
+    for kind in (SOLUTION, RECOMMENDER):
+        for trained in tx.find(kind.arn_kind, parent=dataset.parent):
+            excluded = trained.internal.get("excluded", {})
+            columns = [*excluded.get(dataset.body["datasetType"], []), *(f.name for f in added)]
+            trained.internal = {
+                **trained.internal,
+                "excluded": {**excluded, dataset.body["datasetType"]: columns},
+            }
+            tx.save(trained)

@@ -32,6 +32,10 @@ def request_update(tx: Transaction, recommender: Resource, config: dict[str, Any
     before = recommender.body.get("recommenderConfig", {})
     updates.request(tx, recommender, _UPDATED, {"recommenderConfig": {**before, **config}}, now)
     trains = config.get("trainingDataConfig", {}) != before.get("trainingDataConfig", {})
+    if "trainingDataConfig" in config and recommender.internal.get("excluded"):
+        recommender.internal = {**recommender.internal, "excluded": {}}  # it speaks of the newer columns too
+        tx.save(recommender)
+        trains = True
     if recommender.status == lifecycle.CREATE_FAILED or ("trainingDataConfig" in config and trains):
         lifecycle.queue_job(tx, "recommender", recommender, now)
     else:

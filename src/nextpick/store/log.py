@@ -18,6 +18,7 @@ from typing import NamedTuple
 from nextpick.durable import make_dirs, sync
 from nextpick.errors import ServiceUnavailable
 from nextpick.store.stamp import Stamp
+from nextpick.store.whole import make_whole
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, dataset_group TEXT NOT NULL, user TEXT, session TEXT NOT NULL, item TEXT,
@@ -72,6 +73,7 @@ class LogWriter:
     def __init__(self, directory: Path, name: str) -> None:
         make_dirs(directory)
         self._path = directory / f"{name}.db"
+        make_whole(self._path, _open_for_writing)
         self._connection = _open_for_writing(self._path)
         sync(directory)  # the file's name; SQLite flushes only its content
         self._stamp = Stamp(directory / f"{name}.stamp")

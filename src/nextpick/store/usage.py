@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nextpick.clock import Clock
 from nextpick.durable import make_dirs
+from nextpick.store.whole import make_whole
 
 WINDOW_S = 300
 KEPT_S = 455 * 86400
@@ -37,12 +38,8 @@ class UsageCounter:
         ] = {}  # since the start; changed by one thread alone, copied by the writing one
         self._written: dict[str, int] = {}
         self._ending = threading.Event()
-        self._connection = sqlite3.connect(
-            self._path, isolation_level=None, check_same_thread=False, timeout=30
-        )
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(_SCHEMA)
+        make_whole(self._path, _open)
+        self._connection = _open(self._path)
         self._connection.execute("DELETE FROM request WHERE window < ?", (self._window() - KEPT_S,))
         self._thread = threading.Thread(target=self._work, name=f"usage {name}", daemon=True)
         self._thread.start()
@@ -82,6 +79,14 @@ class UsageCounter:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
         return self._window()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(_SCHEMA)
+    return connection
 
 
 def requests(directory: Path, start: int, end: int) -> dict[str, dict[int, int]]:
