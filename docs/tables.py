@@ -8,7 +8,7 @@ from nextpick.neighbours import assemble, sts  # noqa: F401  assemble has all ha
 from nextpick.neighbours.iam import common as iam
 from nextpick.neighbours.s3 import context as s3
 from nextpick.neighbours.s3.app import UPLOADS
-from nextpick.notify import topics
+from nextpick.notify import eventbus, topics
 from nextpick.recipes import catalogue
 from nextpick.settings import Settings
 from nextpick.stream import kinesis
@@ -41,7 +41,7 @@ def coverage() -> str:
 
 
 def neighbours() -> str:
-    """Return the operations of S3, STS, IAM, Lambda, Kinesis, Step Functions and SNS that nextpick speaks."""
+    """Return the operations of the services around Personalize that nextpick speaks."""
     spoken = {
         "s3": [*s3.HANDLERS, *UPLOADS],
         "sts": list(sts.HANDLERS),
@@ -50,6 +50,7 @@ def neighbours() -> str:
         "kinesis": list(kinesis.OPERATIONS),
         "stepfunctions": list(door.OPERATIONS),
         "sns": list(topics.OPERATIONS),
+        "events": list(eventbus.OPERATIONS),
     }
     parts = []
     for name in NEIGHBOURS:

@@ -20,6 +20,7 @@ from nextpick.gateway.door import Door, Identity
 from nextpick.jobs.work import datasets_dir, versions_dir
 from nextpick.names import parse_arn, request_id
 from nextpick.neighbours.assemble import Neighbours
+from nextpick.notify.eventbus import EventBus
 from nextpick.notify.topics import Topics
 from nextpick.recipes.catalogue import RECIPES
 from nextpick.resources.index import Index
@@ -113,9 +114,12 @@ class Engine:
         self._functions = Functions(self.records, guard, keys.find, settings, clock, auth)
         neighbours["lambda"] = self._functions.app
         self._topics = Topics(home, self.records, guard, clock)
+        self._bus = EventBus(self.records, guard, clock)
         if settings.neighbours:
             callers = Callers(keys.find, settings, clock, auth, frozenset({"sns"}))
             neighbours["sns"] = self._topics.asgi(callers, Bodies(settings))
+            callers = Callers(keys.find, settings, clock, auth, frozenset({"events"}))
+            neighbours["events"] = self._bus.asgi(callers, Bodies(settings))
             callers = Callers(keys.find, settings, clock, auth, frozenset({"kinesis"}))
             neighbours["kinesis"] = self._kinesis.service.asgi(callers, Bodies(settings))
         if self._states is not None:
@@ -191,6 +195,7 @@ class Engine:
         self._streams.close()
         self._functions.close()
         self._topics.close()
+        self._bus.close()
         for part in (self._neighbours, self._states, self._outbox):
             if part is not None:
                 part.close()

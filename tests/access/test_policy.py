@@ -121,6 +121,8 @@ def test_everything_but_is_everything_else() -> None:
         ({"Service": "personalize.amazonaws.com"}, SERVICE, True, True),
         ({"Service": ["lambda.amazonaws.com", "personalize.amazonaws.com"]}, SERVICE, True, True),
         ({"Service": "lambda.amazonaws.com"}, SERVICE, False, False),
+        ({"Service": "personalize.us-gov-west-1.amazonaws.com"}, SERVICE, True, True),
+        ({"Service": "personalize.example.amazonaws.com"}, SERVICE, False, False),
         ({"AWS": "123456789012"}, SERVICE, False, False),
     ],
 )

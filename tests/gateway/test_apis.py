@@ -306,13 +306,13 @@ def test_answers_are_kept_by_their_key_parameters(world: World) -> None:
 
 
 def test_a_cache_is_counted_and_can_be_emptied(world: World) -> None:
-    url = world.recommending("counted", settings={"cacheTtlInSeconds": 60})
+    url = world.recommending("emptied", settings={"cacheTtlInSeconds": 60})
     for path in ("?user=u1", "?user=u1", "?user=u2", "/none"):
         over_http(url + path)
     kept = over_http(f"{url}?user=u1").json["recommendationId"]
 
     def run(*words: str) -> list[str]:
-        done = CliRunner().invoke(app, ["gateway", *words, "counted", "--home", str(world.server.home)])
+        done = CliRunner().invoke(app, ["gateway", *words, "emptied", "--home", str(world.server.home)])
         assert done.exit_code == 0, done.output
         return done.output.splitlines()
 

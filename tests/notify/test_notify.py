@@ -281,6 +281,33 @@ def test_what_topics_cannot_do_is_refused(
     assert error.value.response["Error"]["Code"] == code
 
 
+def test_events_that_programs_put_are_told_as_they_are(shop: Shop, desk: Desk, post: Post) -> None:
+    desk.subscribe("hook", webhook=post.url, events=["Event Filter*:*"])
+    good = {
+        "Source": "shop",
+        "DetailType": "FilterCreated",
+        "Detail": '{"name": "f"}',
+        "Resources": ["arn:f"],
+    }
+    bad = [{**good, "Detail": "[]"}, {**good, "Detail": "{"}, {"Source": "shop", "Detail": "{}"}]
+    told = shop.api.library.client("events").put_events(Entries=[good, *bad, {**good, "DetailType": "Other"}])
+    codes = [entry.get("ErrorCode") for entry in told["Entries"]]
+    assert (told["FailedEntryCount"], codes) == (
+        3,
+        [None, "MalformedDetail", "MalformedDetail", "InvalidArgument", None],
+    )
+    desk.work()
+    (event,) = post.bodies
+    assert event.pop("time")
+    assert event == {
+        "id": told["Entries"][0]["EventId"],
+        "source": "shop",
+        "detail-type": "FilterCreated",
+        "resources": ["arn:f"],
+        "detail": {"name": "f"},
+    }
+
+
 def test_a_mail_without_a_server_says_what_is_missing(shop: Shop, desk: Desk) -> None:
     desk.subscribe("mail", email=["a@example.org"], events=["*:ACTIVE"])
     shop.api.personalize.create_dataset_group(name="other")

@@ -35,6 +35,13 @@ def _policy(name: str, description: str, *statements: dict[str, Any], path: str 
 
 _SERVICE_ROLE = "/service-role/"
 _LOGS = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+_TRACES = (
+    "xray:PutTraceSegments",
+    "xray:PutTelemetryRecords",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:GetSamplingStatisticSummaries",
+)
 
 _POLICIES = (
     _policy(
@@ -128,6 +135,51 @@ _POLICIES = (
         "AWSLambdaBasicExecutionRole",
         "Provides write permissions to CloudWatch Logs.",
         _allow(*_LOGS),
+        path=_SERVICE_ROLE,
+    ),
+    _policy(
+        "AWSLambdaVPCAccessExecutionRole",
+        "Provides minimum permissions for a Lambda function to execute while accessing a resource within a VPC; here "
+        "without the network interfaces, for there are none.",
+        _allow(*_LOGS),
+        path=_SERVICE_ROLE,
+    ),
+    _policy(
+        "AWSLambdaKinesisExecutionRole",
+        "Provides list and read access to Kinesis streams and write permissions to CloudWatch logs.",
+        _allow(
+            "kinesis:DescribeStream",
+            "kinesis:DescribeStreamSummary",
+            "kinesis:GetRecords",
+            "kinesis:GetShardIterator",
+            "kinesis:ListShards",
+            "kinesis:ListStreams",
+            "kinesis:SubscribeToShard",
+            *_LOGS,
+        ),
+        path=_SERVICE_ROLE,
+    ),
+    _policy(
+        "AWSLambdaRole",
+        "Default policy for AWS Lambda service role.",
+        _allow("lambda:InvokeFunction"),
+        path=_SERVICE_ROLE,
+    ),
+    _policy("AWSXrayFullAccess", "AWS X-Ray full access managed policy", _allow("xray:*")),
+    *(
+        _policy(name, "Write only access to the traces of AWS X-Ray.", _allow(*_TRACES))
+        for name in ("AWSXrayWriteOnlyAccess", "AWSXRayDaemonWriteAccess")
+    ),
+    _policy(
+        "AmazonAPIGatewayPushToCloudWatchLogs",
+        "Allows API Gateway to push logs to user's account.",
+        _allow(
+            *_LOGS,
+            "logs:DescribeLogGroups",
+            "logs:DescribeLogStreams",
+            "logs:GetLogEvents",
+            "logs:FilterLogEvents",
+        ),
         path=_SERVICE_ROLE,
     ),
     _policy(

@@ -4,6 +4,7 @@ Sources: IAM User Guide, "Grammar of the IAM JSON policy language", "How AWS enf
 requests to allow or deny access", "AWS JSON policy elements: Principal".
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -15,6 +16,7 @@ Kind = Literal["identity", "resource", "trust"]
 Outcome = Literal["allowed", "explicitDeny", "implicitDeny"]
 
 _MOST_NEAR = 3
+_REGIONAL = re.compile(r"([a-z0-9-]+)\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com")
 
 
 class Principal(NamedTuple):
@@ -54,8 +56,8 @@ class Statement:
     conditions: tuple[Condition, ...] = ()
 
     def services(self) -> list[str]:
-        """Return the services that the statement is for."""
-        return [value for kind, value in self.principals if kind == "Service"]
+        """Return the services that the statement is for, without the regions that their names may have."""
+        return [service_name(value) for kind, value in self.principals if kind == "Service"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class Decision(NamedTuple):
     def is_allowed(self) -> bool:
         """Whether it may be done."""
         return self.outcome == "allowed"
+
+
+def service_name(text: str) -> str:
+    """Return the name of a service without a region: lambda.us-east-1.amazonaws.com is lambda.amazonaws.com."""
+    return _REGIONAL.sub(r"\1.amazonaws.com", text)
 
 
 def describe(statement: Statement, policy: Policy) -> str:
@@ -170,7 +177,7 @@ def _names(kind: str, value: str, principal: Principal) -> bool | None:
     if kind == "*" or (kind == "AWS" and value == "*"):
         return True
     if kind == "Service":
-        return True if principal.service and value == principal.service else None
+        return True if principal.service and service_name(value) == principal.service else None
     if kind != "AWS" or principal.service:
         return None
     if value in (principal.account, f"arn:aws:iam::{principal.account}:root"):

@@ -48,6 +48,8 @@ def deliver(subscription: Subscription, event: dict[str, Any], settings: Setting
 
 def as_json(event: dict[str, Any]) -> dict[str, Any]:
     """Return a state change as webhooks and commands get it, named as the events of AWS are."""
+    if "published" in event:
+        return {"id": event["id"], "time": _iso(event["time"]), **event["published"]}
     topic = {"TopicArn": "arn", "Subject": "subject", "Message": "message"}
     told = (
         topic

@@ -44,6 +44,6 @@ class Route(NamedTuple):
 
 
 SERVICES = ("personalize", "personalize-runtime", "personalize-events", "nextpick")
-NEIGHBOURS = ("s3", "sts", "iam", "lambda", "kinesis", "stepfunctions", "sns")
+NEIGHBOURS = ("s3", "sts", "iam", "lambda", "kinesis", "stepfunctions", "sns", "events")
 
 Routes = Mapping[tuple[str, str], Route]
