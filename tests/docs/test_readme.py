@@ -21,7 +21,10 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    server = ServerProcess(tmp_path_factory.mktemp("readme") / "home")
+    path = tmp_path_factory.mktemp("readme") / "home"
+    server = ServerProcess(
+        path, NEXTPICK_DESCRIBE_WAIT_S="50"
+    )  # a busy machine trains for longer than the 10 s
     server.start()
     yield server.home
     server.stop()
