@@ -85,7 +85,7 @@ constraints:
 	@rm -rf $(VENV)-constraints
 	@$(PYTHON) -m venv $(VENV)-constraints
 	@$(VENV)-constraints/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]'
-	@$(VENV)-constraints/bin/python -m pip freeze --exclude-editable > constraints.txt
+	@$(VENV)-constraints/bin/python -m pip freeze --exclude-editable | sed 's/+[^+]*$$//' > constraints.txt
 	@rm -rf $(VENV)-constraints
 
 clean:

@@ -21,7 +21,10 @@ from sets import DATA, DATASETS, sequences
 
 HERE = Path(__file__).parent
 PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
-OURS = ("nextpick:aws-popularity-count", "nextpick:aws-user-personalization")
+OURS = tuple(
+    f"nextpick:{name}"
+    for name in ("aws-popularity-count", "aws-user-personalization", "aws-user-personalization-v2")
+)
 OTHERS = ("implicit:als", "implicit:cosine", "implicit:tfidf", "rectools:itemknn", "rectools:ease")
 RESAMPLES = 1000
 # HR@10, NDCG@10 as told by: gSASRec-pytorch's README; the eSASRec repository; papers.

@@ -1,7 +1,7 @@
 """Serving: CPU per request beside a bare server in the same run, events per second, start time, memory.
 
-``python bench/serve.py [--seconds S] [--rounds N]``. One worker, SigV4 on, the default recipe on MovieLens 1M
-(NEXTPICK_DATA; random data of its size without it), requests signed beforehand.
+``python bench/serve.py [--recipe NAME] [--seconds S] [--rounds N]``. One worker, SigV4 on, the default recipe on
+MovieLens 1M (NEXTPICK_DATA; random data of its size without it), requests signed beforehand.
 """
 
 import argparse
@@ -80,7 +80,7 @@ class Server(ServerProcess):
         return next(p for p in tree(self.pid) if is_worker in Path(f"/proc/{p}/cmdline").read_bytes())
 
 
-def campaign(server: Server) -> tuple[str, str, list[str]]:
+def campaign(server: Server, name: str) -> tuple[str, str, list[str]]:
     """Import, train and deploy through the API; return campaign ARN, tracking id, and the users."""
     users = sequences()
     path = server.home / "buckets" / "bench" / "interactions.csv"
@@ -104,7 +104,7 @@ def campaign(server: Server) -> tuple[str, str, list[str]]:
         lambda: personalize.describe_dataset_import_job(**only(job, "datasetImportJobArn")),
         "datasetImportJob",
     )
-    recipe = "arn:aws:personalize:::recipe/aws-user-personalization"
+    recipe = f"arn:aws:personalize:::recipe/{name}"
     solution = personalize.create_solution(
         name="bench", datasetGroupArn=group, recipeArn=recipe, performAutoTraining=False
     )
@@ -113,6 +113,9 @@ def campaign(server: Server) -> tuple[str, str, list[str]]:
         lambda: personalize.describe_solution_version(**only(version, "solutionVersionArn")),
         "solutionVersion",
     )
+    report = server.client("nextpick").get_job_report(resourceArn=version["solutionVersionArn"])["report"]
+    if "network" in json.loads(report):
+        print(f"network: {json.loads(report)['network']}")
     made = personalize.create_campaign(name="bench", **only(version, "solutionVersionArn"))
     until(lambda: personalize.describe_campaign(**only(made, "campaignArn")), "campaign")
     tracker = personalize.create_event_tracker(name="bench", datasetGroupArn=group)["trackingId"]
@@ -190,6 +193,7 @@ def measure(pid: int, port: int, requests: list[bytes], connections: int, second
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--recipe", default="aws-user-personalization")
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -197,7 +201,7 @@ def main() -> None:
         home = Path(directory) / "home"
         server = Server(home)
         server.start()
-        arn, tracker, users = campaign(server)
+        arn, tracker, users = campaign(server, options.recipe)
         server.stop()
         server.start()
         print(f"start to first answer: {server.start_s:.2f} s (second start, warm caches)")

@@ -11,7 +11,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 LOADED_BY_NAME = {"httptools", "uvloop"}  # by uvicorn, which is told to
 DISTRIBUTIONS = {"yaml": "pyyaml"}  # of packages that are called otherwise
-EXTRAS = [kind for kind in PROJECT["optional-dependencies"] if kind != "dev"]
+EXTRAS = PROJECT["optional-dependencies"]
+REQUIREMENTS = [*PROJECT["dependencies"], *(one for name in EXTRAS if name != "dev" for one in EXTRAS[name])]
 
 
 def names(requirements: list[str]) -> set[str]:
@@ -32,20 +33,19 @@ def imported() -> set[str]:
 
 
 def test_the_package_imports_what_it_declares_and_declares_what_it_imports() -> None:
-    extras = [requirement for extra in EXTRAS for requirement in PROJECT["optional-dependencies"][extra]]
-    assert imported() | LOADED_BY_NAME == names([*PROJECT["dependencies"], *extras])
+    assert imported() | LOADED_BY_NAME == names(REQUIREMENTS)
 
 
 def test_every_dependency_is_pinned_and_none_to_a_local_build() -> None:
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {re.sub(r"[-_.]+", "-", pin.partition("==")[0]).lower() for pin in pins}
-    declared = names(PROJECT["dependencies"]) | names(PROJECT["optional-dependencies"]["dev"])
+    declared = names(REQUIREMENTS) | names(EXTRAS["dev"]) - {"nextpick"}
     assert {re.sub(r"[-_.]+", "-", name).lower() for name in declared} <= pinned
     assert not [pin for pin in pins if "+" in pin or "==" not in pin]
 
 
 def test_every_dependency_has_a_lower_and_an_upper_bound() -> None:
     calendar_versioned = {"regex"}
-    for requirement in PROJECT["dependencies"]:
+    for requirement in REQUIREMENTS:
         assert ">=" in requirement, requirement
         assert "<" in requirement or names([requirement]) <= calendar_versioned, requirement

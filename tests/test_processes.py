@@ -11,7 +11,7 @@ from served import Server, workers_of
 from worlds import HEADER, Shop, checkerboard, open_api
 
 # SciPy is not here: where it is installed, numba itself takes its BLAS; nextpick does not depend on it.
-HEAVY = ("torch", "ray", "pyarrow", "pandas", "alembic", "altair")
+HEAVY = ("torch", "onnx", "onnxruntime", "ray", "pyarrow", "pandas", "alembic", "altair")
 
 
 def modules_after(statement: str) -> set[str]:

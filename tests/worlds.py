@@ -96,13 +96,11 @@ def checkerboard(users: int = 60, items: int = 40, per_user: int = 20) -> str:
 class Shop:
     """A dataset group with an interactions dataset, and shorthand for what is done to it."""
 
-    def __init__(self, api: Any, name: str = "shop") -> None:
+    def __init__(self, api: Any, name: str = "shop", schema: str = INTERACTIONS_SCHEMA) -> None:
         self.api, self.name = api, name
         personalize = api.personalize
         self.group = personalize.create_dataset_group(name=name)["datasetGroupArn"]
-        self.schema = personalize.create_schema(name=f"{name}-schema", schema=INTERACTIONS_SCHEMA)[
-            "schemaArn"
-        ]
+        self.schema = personalize.create_schema(name=f"{name}-schema", schema=schema)["schemaArn"]
         self.dataset = personalize.create_dataset(
             name="interactions", schemaArn=self.schema, datasetGroupArn=self.group, datasetType="Interactions"
         )["datasetArn"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nextpick.data.avro import Field, Schema
 from nextpick.data.dataset import Terms
-from nextpick.data.terms import count_terms
+from nextpick.data.terms import count_words, text_columns
 
 SCHEMA = Schema(
     "Items",
@@ -32,7 +32,7 @@ def slow(names: list[str | None], texts: list[str | None]) -> list[Counter[str]]
 
 def counted(names: list[str | None], texts: list[str | None]) -> Terms:
     table = pa.table({"NAME": pa.array(names, pa.string()), "TEXT": pa.array(texts, pa.string())})
-    return count_terms(table, SCHEMA)
+    return count_words(table, *text_columns(SCHEMA))[0]
 
 
 def as_counters(terms: Terms) -> list[Counter[int]]:

@@ -1,7 +1,8 @@
 """What long work is given: where to report, when to stop, its randomness."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,12 +15,15 @@ class Run(NamedTuple):
     """One piece of long work.
 
     progress: takes the fraction done (0 to 1) and the stage in words;  should_stop: True once the work is no
-    longer wanted;  rng: where all its randomness comes from.
+    longer wanted;  rng: where all its randomness comes from;  note: takes what the work has to tell, by name, as JSON
+    has it;  scratch: a directory that whoever does the same work again after a kill will find, None without one.
     """
 
     progress: Callable[[float, str], None]
     should_stop: Callable[[], bool]
     rng: np.random.Generator
+    note: Callable[[str, Any], None] = lambda name, told: None
+    scratch: Path | None = None
 
     def check(self) -> None:
         """Raise Stopped when the work is no longer wanted."""

@@ -93,7 +93,8 @@ def build_snapshot(
         event_types, described = merge.finish()
         found: dict[str, Any] = {}
         if with_terms and items is not None:
-            found = _write_terms(out / "items", items, ids)
+            texts = terms.text_columns(items.schema, excluded.get("ITEMS", ()))
+            found = _write_terms(out / "items", items, ids, texts) if any(texts) else {}
         if merge.impressions is not None:
             found["impressions"] = merge.impressions.save(out / "items", ids)
         run.check()
@@ -287,11 +288,13 @@ def _write_items(
     return entities.write_columns(aligned, directory), ids
 
 
-def _write_terms(directory: Path, items: Source, ids: pa.StringArray) -> dict[str, int]:
-    """Write the terms of the texts of a snapshot's items."""
-    columns = [name for name in terms.text_columns(items.schema) if name is not None]
+def _write_terms(
+    directory: Path, items: Source, ids: pa.StringArray, texts: Sequence[str | None]
+) -> dict[str, int]:
+    """Write the terms of the texts of a snapshot's items: of the columns that name and describe them."""
+    columns = [column for column in texts if column is not None]
     aligned = entities.align(entities.read_columns(items, kinds.ITEMS, columns), "ITEM_ID", ids)
-    return {"n_terms": terms.save_terms(terms.count_terms(aligned, items.schema), directory)}
+    return {"n_terms": terms.save_terms(terms.count_words(aligned, *texts)[0], directory)}
 
 
 def _write_users(directory: Path, merge: _Merge, records: pa.Table) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ A word is a run of letters and digits of any script, two characters or more; scr
 not taken apart. A name counts twice. Terms of one item, and of more than half of them, tell nothing and are left out.
 """
 
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,11 @@ _ROWS = 50_000
 _NAME_COUNTS = 2
 
 
-def text_columns(schema: Schema) -> tuple[str | None, str | None]:
-    """Return the names of the itemName field and of the textual one, None where there is none."""
-    name = next((field.name for field in schema.fields if field.item_name), None)
-    return name, next((field.name for field in schema.fields if field.textual), None)
-
-
-def count_terms(table: pa.Table, schema: Schema) -> Terms:
-    """Count the terms of the texts of aligned records, null where there is none."""
-    return count_words(table, *text_columns(schema))[0]
+def text_columns(schema: Schema, excluded: Container[str] = ()) -> tuple[str | None, str | None]:
+    """Return the names of the itemName field and of the textual one, None where there is none that may be used."""
+    usable = [field for field in schema.fields if field.name not in excluded]
+    name = next((field.name for field in usable if field.item_name), None)
+    return name, next((field.name for field in usable if field.textual), None)
 
 
 def count_words(table: pa.Table, name: str | None, text: str | None) -> tuple[Terms, list[str]]:

@@ -4,6 +4,7 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 """
 
 import json
+import logging
 import math
 from pathlib import Path
 from types import ModuleType
@@ -14,11 +15,12 @@ import numpy as np
 from nextpick.data import objective, snapshot
 from nextpick.data.dataset import Data
 from nextpick.data.objective import EventRule
+from nextpick.data.run import Run
 from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
 from nextpick.jobs.choose import choose, chosen
 from nextpick.jobs.sources import events_of, find_sources
-from nextpick.jobs.work import JobFailure, Outcome, Work, results
+from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, results
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
@@ -30,6 +32,8 @@ from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
 
 _MOST_ACTIONS = 1000
+
+log = logging.getLogger(__name__)
 
 
 class Trained(NamedTuple):
@@ -103,27 +107,33 @@ def train(
         rules=rules,
         excluded_columns=excluded,
         about_actions=about_actions,
-        with_terms=info is not None and info.reads_texts,
+        with_terms=info is not None and (info.reads_texts or info.uses_texts),
         with_contexts=info is None or info.reads_context,
         with_impressions=not about_actions and (info is None or info.explores),
     )
     artifact.seal(out / "snapshot", {})
     data = prepared(out / "snapshot", config, event_type)._replace(now=int(started))
     _check(data, work, info, rules)
+    notes: dict[str, Any] = {}
+    # what a killed process has learnt is there for the next one
+    run = work.run._replace(scratch=batches_dir(work.settings.home) / work.job.id)
+    noting = run._replace(note=notes.__setitem__)
     if base is None:
-        tuning = work.run.share(0.3, 0.5)
+        tuning = run.share(0.3, 0.4)
         tuning = tuning._replace(rng=work.run.rng.spawn(1)[0])  # what is measured next does not depend on it
         choice = choose(body, out / "snapshot", data, tuning)
         module, params = _fitting(choice, data)
-        metrics = measure(choice, data, work.run.share(0.5, 0.65))
+        metrics = measure(choice, data, run.share(0.4, 0.65))
         data = choice.featurized(data)
-        state = module.fit(data, params, work.run.share(0.65, 0.95))
+        state = module.fit(data, params, noting.share(0.65, 0.95))
     else:
         choice, metrics = chosen(base.body), base.internal["metrics"]
         _fitting(choice, data)
         data = choice.featurized(data)
-        state = _updated(work, base, choice, data)
+        state = _updated(work, base, choice, data, noting.share(0.3, 0.95))
     work.run.progress(0.95, "writing the version")
+    for name, told in notes.items():
+        log.info("%s: %s: %s", work.resource.arn, name, told)
     artifact.save(out / "model", state, {"recipe": choice.info.name})
     described = {
         "format": FORMAT,
@@ -131,6 +141,7 @@ def train(
         "log_positions": positions,
         "metrics": metrics,
         "items_view": found.items_view,
+        **notes,
     }
     _write_last(out / "version.json", described)
     load(out)  # that it can be, and that the code it is served by is compiled
@@ -140,6 +151,7 @@ def train(
         "users": len(data.users.ids),
         "items": len(data.items.ids),
         "metrics": metrics,
+        **notes,
     }
     trained_on = {"parts": found.news.internal["parts"], "positions": positions, "started_at": started}
     return Trained(choice, metrics, trained_on, hours, report)
@@ -153,10 +165,9 @@ def _fitting(choice: Choice, data: Data) -> tuple[ModuleType, Any]:
     return module, params
 
 
-def _updated(work: Work, base: Resource, choice: Choice, data: Data) -> dict[str, np.ndarray]:
+def _updated(work: Work, base: Resource, choice: Choice, data: Data, run: Run) -> dict[str, np.ndarray]:
     """Return the state of a version on newer data; a recipe with nothing dear to keep is fitted anew."""
     module, params = choice.load()
-    run = work.run.share(0.3, 0.95)
     if not hasattr(module, "update"):
         return module.fit(data, params, run)
     earlier, _ = artifact.load(work.versions / base.internal["dir"] / "model")

@@ -88,5 +88,5 @@ def datasets_dir(home: Path) -> Path:
 
 
 def batches_dir(home: Path) -> Path:
-    """Return the directory whose subdirectories are the work of batch jobs that are not done."""
+    """Return the directory whose subdirectories are the work of batch jobs and trainings that are not done."""
     return home / "blobs" / "batches"

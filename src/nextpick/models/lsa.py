@@ -11,11 +11,11 @@ import numba
 import numpy as np
 
 from nextpick.data.dataset import Terms
-from nextpick.models.rows import read_only
+from nextpick.models.rows import read_only, times, transposed_times
 
 DIMENSIONS = 64
 _SPARE, _POWERS = 10, 2
-_SCALE = 127.0
+SCALE = 127.0
 
 
 def points(terms: Terms, rng: np.random.Generator) -> np.ndarray:
@@ -27,20 +27,20 @@ def points(terms: Terms, rng: np.random.Generator) -> np.ndarray:
     offsets, codes = read_only(terms.offsets), read_only(terms.codes)
     weights = read_only(_tf_idf(terms))
     sketch = rng.standard_normal((terms.n_terms, width)).astype(np.float32)
-    basis = _times(offsets, codes, weights, sketch)
+    basis = times(offsets, codes, weights, sketch)
     for _ in range(_POWERS):
         basis = np.linalg.qr(basis)[0]
-        basis = _times(
-            offsets, codes, weights, _transposed_times(offsets, codes, weights, basis, terms.n_terms)
+        basis = times(
+            offsets, codes, weights, transposed_times(offsets, codes, weights, basis, terms.n_terms)
         )
     basis = np.ascontiguousarray(np.linalg.qr(basis)[0])
-    small = _transposed_times(offsets, codes, weights, basis, terms.n_terms)  # (Q^T X)^T
+    small = transposed_times(offsets, codes, weights, basis, terms.n_terms)  # (Q^T X)^T
     left, strength, _ = np.linalg.svd(small.T, full_matrices=False)
     found = (basis @ left[:, :DIMENSIONS]) * strength[:DIMENSIONS]
     length = np.linalg.norm(found, axis=1, keepdims=True)
     # what lies off the found directions counts as far from everything, not as noise made long
     found /= np.where(length > 1e-3, length, np.inf)
-    return np.rint(found * _SCALE).astype(np.int8)
+    return np.rint(found * SCALE).astype(np.int8)
 
 
 @numba.njit(cache=True)
@@ -61,23 +61,3 @@ def _tf_idf(terms: Terms) -> np.ndarray:
     row = np.repeat(np.arange(n_items), np.diff(terms.offsets))
     length = np.sqrt(np.bincount(row, weights=weights**2, minlength=n_items))
     return (weights / length[row]).astype(np.float32)
-
-
-@numba.njit(cache=True)
-def _times(offsets, codes, weights, dense):
-    out = np.zeros((len(offsets) - 1, dense.shape[1]), np.float32)
-    for i in range(len(out)):
-        for p in range(offsets[i], offsets[i + 1]):
-            for d in range(dense.shape[1]):
-                out[i, d] += weights[p] * dense[codes[p], d]
-    return out
-
-
-@numba.njit(cache=True)
-def _transposed_times(offsets, codes, weights, dense, n_terms):
-    out = np.zeros((n_terms, dense.shape[1]), np.float32)
-    for i in range(len(offsets) - 1):
-        for p in range(offsets[i], offsets[i + 1]):
-            for d in range(dense.shape[1]):
-                out[codes[p], d] += weights[p] * dense[i, d]
-    return out

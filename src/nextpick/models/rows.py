@@ -52,3 +52,25 @@ def _places(item: np.ndarray, starts: np.ndarray) -> np.ndarray:
         places[next_place[item[i]]] = i
         next_place[item[i]] += 1
     return places
+
+
+@numba.njit(cache=True)
+def times(offsets, codes, weights, dense):
+    """Return the product of sparse rows with ``dense`` float32 [m, d], float32 [n, d]; codes below m."""
+    out = np.zeros((len(offsets) - 1, dense.shape[1]), np.float32)
+    for i in range(len(out)):
+        for p in range(offsets[i], offsets[i + 1]):
+            for d in range(dense.shape[1]):
+                out[i, d] += weights[p] * dense[codes[p], d]
+    return out
+
+
+@numba.njit(cache=True)
+def transposed_times(offsets, codes, weights, dense, n_codes):
+    """Return the product of the transpose of sparse rows with ``dense`` float32 [n, d], float32 [n_codes, d]."""
+    out = np.zeros((n_codes, dense.shape[1]), np.float32)
+    for i in range(len(offsets) - 1):
+        for p in range(offsets[i], offsets[i + 1]):
+            for d in range(dense.shape[1]):
+                out[codes[p], d] += weights[p] * dense[i, d]
+    return out

@@ -3,12 +3,12 @@
 The last items of users are peeled off; members are fitted on what is left; then the weights are those under which
 the peeled items are likeliest (``logit.py``), among what the members hold likeliest, what the user has taken before,
 and a sample of all the rest, each of which stands for as many as were not drawn. There are weights for each length of
-history: those of short ones are learnt from the newest items of longer ones too. A recipe with a member of its own
-appends its columns to what ``features`` returns and fits them all with ``logit.fit``.
+history: those of short ones are learnt from the newest items of longer ones too. A member that is not of the blend's
+tables is one more column beside what ``features`` returns (``blending.py``).
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
@@ -87,26 +87,38 @@ def choose(
     n_buckets = len(LEAST_LENGTHS)
     weights = np.tile(np.array([DEFAULT.get(name, 0.0) for name in COLUMNS], np.float32), (n_buckets, 1))
     weights[0] = [WITHOUT_HISTORY.get(name, 0.0) for name in COLUMNS]
-    lengths = peeled.end - peeled.start
-    of = np.searchsorted(LEAST_LENGTHS, lengths, side="right") - 1
-    seeds = rng.integers(1 << 31, size=len(of))
-    learnt = np.zeros(n_buckets, bool)
-    for b in range(1, n_buckets):
-        rows = np.flatnonzero(of == b)
-        rows = rows[:_MOST_QUERIES]
-        if len(rows) < _LEAST_QUERIES:
-            continue
-        choices = features(peeled, rows, seeds, interactions, tables, limit, check)
-        weights[b] = _fit(choices, check)
-        learnt[b] = True
-    for b in np.flatnonzero(~learnt)[1:].tolist():
-        longer = np.flatnonzero(learnt[1:]) + 1
-        if len(longer):
-            weights[b] = weights[longer[np.argmin(np.abs(longer - b))]]
+    seeds = rng.integers(1 << 31, size=len(peeled.user))
+    learnt: list[int] = []
+    for b, rows in buckets(peeled):
+        choices, _ = features(peeled, rows, seeds, interactions, tables, limit, check=check)
+        weights[b] = fit(choices, check)
+        learnt.append(b)
+    take_nearest(weights, learnt)
     return weights
 
 
-def _fit(choices: Choices, check: Callable[[], None]) -> np.ndarray:
+def buckets(peeled: Peeled) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each bucket with queries enough to learn its weights on, and rows of queries."""
+    of = np.searchsorted(LEAST_LENGTHS, peeled.end - peeled.start, side="right") - 1
+    for b in range(1, len(LEAST_LENGTHS)):
+        rows = np.flatnonzero(of == b)[:_MOST_QUERIES]
+        if len(rows) >= _LEAST_QUERIES:
+            yield b, rows
+
+
+def whole(peeled: Peeled, interactions: Interactions) -> np.ndarray:
+    """Return which queries are of whole histories: rows, int64 [q]."""
+    return np.flatnonzero(peeled.start == np.asarray(interactions.offsets)[peeled.user])
+
+
+def take_nearest(weights: np.ndarray, learnt: Sequence[int]) -> None:
+    """Give buckets of histories without weights of their own, [buckets, ...], those of the nearest one."""
+    for b in range(1, len(weights)):
+        if learnt and b not in learnt:
+            weights[b] = weights[min(learnt, key=lambda other: abs(other - b))]
+
+
+def fit(choices: Choices, check: Callable[[], None]) -> np.ndarray:
     """Return the weights [D] that serve the top of the list: those of the likeliest, then again with queries counting
     the less the further down their item was, which a ranking by the first ten has given up. That makes the model too
     sure of itself; so at last all weights are scaled by what makes all queries likeliest, which changes no order."""
@@ -126,10 +138,15 @@ def features(
     interactions: Interactions,
     tables: Tables,
     limit: int,
+    also: np.ndarray | None = None,
     check: Callable[[], None] = lambda: None,
-) -> Choices:
-    """Return the candidates of some queries with the blend's columns as features."""
-    n_queries, n_candidates = len(rows), _BEST + 1 + _SEEN + _REST
+) -> tuple[Choices, np.ndarray]:
+    """Return the candidates of some queries with the blend's columns as features, and which items they are, int32
+    [Q, C]. ``also``: int32 [Q, M], items that are candidates besides, where the user has not taken them."""
+    n_queries = len(rows)
+    also = np.empty((n_queries, 0), np.int32) if also is None else also
+    n_candidates = _BEST + 1 + _SEEN + _REST + also.shape[1]
+    items = np.zeros((n_queries, n_candidates), np.int32)
     made = Choices(
         np.zeros((n_queries, n_candidates, len(COLUMNS)), np.float32),
         np.full((n_queries, n_candidates), -np.inf, np.float32),
@@ -143,24 +160,26 @@ def features(
         part = slice(*edge)
         chosen = rows[part]
         _fill(item, peeled.user[chosen], peeled.start[chosen], peeled.end[chosen], seeds[chosen], limit, tables,
-              *(array[part] for array in made[:3]))  # fmt: skip
+              also[part], items[part], *(array[part] for array in made[:3]))  # fmt: skip
 
     with ThreadPoolExecutor(n_threads()) as pool:
         for _ in pool.map(fill, edges):
             check()
-    return made
+    return made, items
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(item, user, start, end, seeds, limit, tables, features, offsets, taken):
+def _fill(item, user, start, end, seeds, limit, tables, also, items, features, offsets, taken):
     n_items, n_columns = len(tables[0]) - 1, features.shape[2]
-    more, rest = np.empty(1 + _REST, np.int32), np.empty(_REST, np.int32)
+    n_more = 1 + _REST
+    more, rest = np.empty(n_more + also.shape[1], np.int32), np.empty(_REST, np.int32)
     for q in range(len(user)):
         history, target = item[start[q] : end[q]], item[end[q]]
         np.random.seed(seeds[q])
         more[0] = target
         for r in range(_REST):
             more[1 + r] = np.random.randint(0, n_items)
+        more[n_more:] = also[q]
         touched, reached, slot, sums, own, taste = gather(history, user[q], limit, more, tables)
         n = len(touched)
         columns = np.empty((n_columns, n), np.float32)
@@ -178,21 +197,25 @@ def _fill(item, user, start, end, seeds, limit, tables, features, offsets, taken
         used = 0
         for s in top_k(score, _BEST):
             if own[1, s] == 0.0:
-                used = _put(s, chosen, columns, 0.0, features[q], offsets[q], used)
+                used = _put(s, chosen, touched[s], columns, 0.0, items[q], features[q], offsets[q], used)
                 if touched[s] == target:
                     taken[q] = used - 1
         for k in range(min(limit, len(history))):
             s = slot[history[len(history) - 1 - k]]
             if not chosen[s] and used < _BEST + _SEEN:
-                used = _put(s, chosen, columns, 0.0, features[q], offsets[q], used)
+                used = _put(s, chosen, touched[s], columns, 0.0, items[q], features[q], offsets[q], used)
                 if touched[s] == target:
                     taken[q] = used - 1
         s = slot[target]
         if not chosen[s]:
-            used = _put(s, chosen, columns, 0.0, features[q], offsets[q], used)
+            used = _put(s, chosen, touched[s], columns, 0.0, items[q], features[q], offsets[q], used)
             taken[q] = used - 1
+        for m in range(n_more, len(more)):
+            s = slot[more[m]]
+            if not chosen[s] and own[1, s] == 0.0:
+                used = _put(s, chosen, touched[s], columns, 0.0, items[q], features[q], offsets[q], used)
         new = 0
-        for r in range(1, len(more)):
+        for r in range(1, n_more):
             s = slot[more[r]]
             if not chosen[s]:
                 chosen[s] = True
@@ -200,13 +223,15 @@ def _fill(item, user, start, end, seeds, limit, tables, features, offsets, taken
                 new += 1
         share = np.log(np.float32(max(n_items - used, 1)) / np.float32(max(new, 1)))
         for r in range(new):
-            used = _put(rest[r], chosen, columns, share, features[q], offsets[q], used)
+            s = rest[r]
+            used = _put(s, chosen, touched[s], columns, share, items[q], features[q], offsets[q], used)
 
 
 @numba.njit(cache=True, nogil=True)
-def _put(s, chosen, columns, offset, features, offsets, used):
-    """Make slot ``s`` a candidate; return how many there are."""
+def _put(s, chosen, item, columns, offset, items, features, offsets, used):
+    """Make slot ``s``, an ``item``'s, a candidate; return how many there are."""
     chosen[s] = True
+    items[used] = item
     for d in range(columns.shape[0]):
         features[used, d] = columns[d, s]
     offsets[used] = offset

@@ -15,6 +15,7 @@ Sources:  models/blend.py: the logit; models/pairs.py, ridge.py, attributes.py: 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from nextpick.models import attributes, blend, pairs, popularity, ridge, weighin
 from nextpick.models.blend import Tables
 from nextpick.models.explain import explain
 from nextpick.models.rows import read_only, weights_of
+from nextpick.models.weighing import Peeled
 from nextpick.recipes import contextual
 from nextpick.recipes.interface import Query, Reasons, State, tunable
 
@@ -44,30 +46,50 @@ class Params:
     )
 
 
+class Learnt(NamedTuple):
+    """What weights were learnt on: ``left`` is the data without what is ``peeled``; ``tables`` and ``linear`` are of
+    it. ``weights`` float32 [buckets, columns]."""
+
+    peeled: Peeled
+    left: Data
+    linear: ridge.Ridge
+    tables: Tables
+    weights: np.ndarray
+
+
 def fit(data: Data, params: Params, run: Run) -> State:
     """Return the blend's tables and ``weights`` [buckets, columns]; where events have contextual columns, what they
     change."""
-    lifts = (
-        contextual.fit(_fit, score, data, params, run.share(0.0, 0.5)) if data.interactions.contexts else {}
-    )
+    lifts = lifts_of(data, params, run.share(0.0, 0.5))
     return {**_fit(data, params, run.share(0.5, 1.0) if lifts else run), **lifts}
 
 
-def _fit(data: Data, params: Params, run: Run) -> State:
+def lifts_of(data: Data, params: Params, run: Run) -> State:
+    """Return what contextual columns change, nothing where there are none."""
+    return contextual.fit(_fit, score, data, params, run) if data.interactions.contexts else {}
+
+
+def learn(data: Data, params: Params, run: Run) -> Learnt:
+    """Return the weights, and what they were learnt on."""
     peeled = weighing.peel(data.interactions, run.rng)
     left = data._replace(interactions=data.interactions.only(peeled.kept))
     linear = _linear(left, run)
-    tables = _tables(left, linear, params, run.share(0.3, 0.5))
-    run.checkpoint(0.5, "weighing the members")
+    tables = _tables(left, linear, params, run.share(0.4, 0.7))
+    run.checkpoint(0.7, "weighing the members")
     weights = weighing.choose(peeled, data.interactions, tables, params.bptt, run.rng, run.check)
-    return _state(data, linear, params, weights, run.share(0.7, 1.0))
+    return Learnt(peeled, left, linear, tables, weights)
+
+
+def _fit(data: Data, params: Params, run: Run) -> State:
+    learnt = learn(data, params, run.share(0.0, 0.7))
+    return state_of(data, learnt.linear, params, learnt.weights, run.share(0.7, 1.0))
 
 
 def update(state: State, data: Data, params: Params, run: Run) -> State:
     """Return the tables of newer data under the weights of an earlier state."""
     lifts = contextual.update(state, data) if data.interactions.contexts else {}
     linear = _linear(data, run)
-    return {**_state(data, linear, params, np.array(state["weights"]), run.share(0.5, 1.0)), **lifts}
+    return {**state_of(data, linear, params, np.array(state["weights"]), run.share(0.5, 1.0)), **lifts}
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
@@ -117,7 +139,8 @@ def _linear(data: Data, run: Run) -> ridge.Ridge:
     return ridge.fit(data.interactions, len(data.items.ids), run.check)
 
 
-def _state(data: Data, linear: ridge.Ridge, params: Params, weights: np.ndarray, run: Run) -> State:
+def state_of(data: Data, linear: ridge.Ridge, params: Params, weights: np.ndarray, run: Run) -> State:
+    """Return the state of tables of all data under weights."""
     tables = _tables(data, linear, params, run)
     state: State = dict(zip(Tables._fields, tables, strict=True))
     logits = weights[:, _SHARES] @ tables.log_share  # [buckets, n_items]

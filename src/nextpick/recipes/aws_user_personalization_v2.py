@@ -1,26 +1,40 @@
-"""aws-user-personalization-v2: the items a user is likely to take next, with exploration that sets itself.
+"""aws-user-personalization-v2: the items a user is likely to take next, by a transformer and the instant engine.
 
-The engine of aws-user-personalization; see there for how it works.
-Source: developer guide, "User-Personalization-v2 recipe".
+    logit(i) = sum over the engine's columns d of w_d x_d(i)  +  v z(i)
+
+The engine is that of aws-user-personalization (models/blend.py); z are the logits of a causal transformer over the
+user's history (models/transformer.py), one more column. All weights depend on how long the history is and are learnt
+together on the newest events of users, which no member has seen (models/blending.py): where the network does not help,
+v is 0, and the state is the engine's, byte for byte. So it is, and the version says so, without PyTorch or with too few
+events to tell.
+Circumstances that a request tells change the blend as they change the engine's answers.
+
+Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP); uses EVENT_TYPE, metadata and texts of ITEMS, metadata of USERS
+          where there is any. The extra ``torch``; serving a version with a network needs onnxruntime of it.
+Answers:  GetRecommendations(userId). Events count from the next request on. Exploration sets itself.
+Sources:  models/transformer.py, models/blending.py; developer guide, "User-Personalization-v2 recipe".
 """
 
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from nextpick.data.dataset import Data
 from nextpick.data.run import Run
+from nextpick.models import blending, transformer_serve, weighing
+from nextpick.models.rows import read_only
+from nextpick.models.transformer_serve import Asked
 from nextpick.recipes import aws_user_personalization as engine
-from nextpick.recipes.interface import Query, State, tunable
+from nextpick.recipes import contextual
+from nextpick.recipes.interface import Query, Reasons, State, tunable
 
 NAME = "aws-user-personalization-v2"
-score = engine.score
 
-
-def reached(state: State, query: Query) -> np.ndarray | None:
-    """Return the items that the user's history or attributes speak for, int32, or None: all, for what a request tells
-    of its circumstances concerns each."""
-    return None if max(query.context, default=-1) >= 0 else engine.reached(state, query)
+_LEAST_QUERIES = 200
+_NEEDS = ("torch", "onnx", "onnxruntime")
+_NETWORK = "net_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +43,104 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return the engine's state."""
-    return engine.fit(data, engine.Params(recency_mask=params.apply_recency_bias), run)
+    """Return the engine's state and, where it helps, the network's arrays (``net_*``, see
+    ``transformer_serve.logits``) and its weights ``net_weights`` float32 [buckets].
+
+    Tells ``run.note`` of ``network``: whether there is one, and why; what was measured.
+    """
+    engine_params = engine.Params(recency_mask=params.apply_recency_bias)
+    own = run._replace(rng=run.rng.spawn(1)[0])  # so that the engine's draws are those it has alone
+    lifts = engine.lifts_of(data, engine_params, run.share(0.0, 0.05))
+    learnt = engine.learn(data, engine_params, run.share(0.05, 0.15))
+    weights, added = _with_network(data, learnt, engine_params, own.share(0.15, 0.95))
+    state = engine.state_of(data, learnt.linear, engine_params, weights, run.share(0.95, 1.0))
+    return {**state, **lifts, **added}
+
+
+def _with_network(
+    data: Data, learnt: engine.Learnt, params: engine.Params, run: Run
+) -> tuple[np.ndarray, State]:
+    """Return the weights of the engine's columns, and the network's arrays, none where it does not help."""
+    n_queries = len(weighing.whole(learnt.peeled, data.interactions))
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        why = f"{', '.join(missing)} cannot be imported; pip install 'nextpick[torch]' and train again"
+        run.note("network", {"used": False, "why": why})
+        return learnt.weights, {}
+    if n_queries < _LEAST_QUERIES:
+        why = f"{n_queries} events can be held out, {_LEAST_QUERIES} are needed to tell whether it helps"
+        run.note("network", {"used": False, "why": why})
+        return learnt.weights, {}
+    from nextpick.models import network
+
+    trained = network.train(data, learnt.left.interactions, learnt.peeled, run.share(0.0, 0.9))
+    arrays = {name: read_only(array) for name, array in trained.arrays.items()}
+    run.checkpoint(0.9, "choosing how much the network counts")
+    chosen = blending.choose(
+        learnt.peeled, data.interactions, learnt.tables, params.bptt, learnt.weights, arrays, run.rng, run.check
+    )  # fmt: skip
+    used = bool(chosen.of_network.any())
+    measured = {
+        "engine": round(chosen.without, 4),
+        "blend": round(chosen.with_network, 4),
+        "queries": chosen.n,
+    }
+    why = (
+        "it ranks held-out events better"
+        if used
+        else "it does not rank held-out events better by more than the error"
+    )
+    told = {"used": used, "why": why, "ndcg_at_10": measured, "weights": chosen.of_network.tolist()}
+    run.note("network", {**told, "training": trained.told})
+    if not used:
+        return learnt.weights, {}
+    added = {f"{_NETWORK}{name}": array for name, array in arrays.items()}
+    return chosen.weights, {**added, f"{_NETWORK}weights": chosen.of_network}
+
+
+def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
+    """Return probabilities of the next item, float32; each full row sums to 1."""
+    if f"{_NETWORK}graph" not in state:
+        return engine.score(state, queries, items)
+    out = engine.score(state, [query._replace(context=()) for query in queries])
+    arrays = _network_of(state)
+    for p, query in zip(out, queries, strict=True):
+        weight = _weight(state, query)
+        if weight > 0:
+            transformer_serve.tilt(p, transformer_serve.logits(arrays, _asked(query)), weight)
+        if query.context:
+            contextual.apply(state, query.context, p)
+    return out if items is None else out[:, items]
+
+
+def reasons(state: State, query: Query, item: int) -> Reasons:
+    """Return what each event and each member, the network one of them, adds to the item's logit."""
+    known = engine.reasons(state, query, item)
+    weight = float(_weight(state, query))
+    if not weight:
+        return known
+    added, rest = transformer_serve.parts(_network_of(state), _asked(query), item)
+    sources = {**known.sources, "network": weight * (float(added.sum()) + rest)}
+    return Reasons(known.events + weight * added, known.rest + weight * rest, sources)
+
+
+def reached(state: State, query: Query) -> np.ndarray | None:
+    """Return the items that the user's history or attributes speak for, int32, or None: all, for the network and what a
+    request tells of its circumstances concern each."""
+    if _weight(state, query) > 0 or max(query.context, default=-1) >= 0:
+        return None
+    return engine.reached(state, query)
+
+
+def _weight(state: State, query: Query) -> np.float32:
+    """Return how much the network counts for a query, 0 where there is none."""
+    weights = state.get(f"{_NETWORK}weights")
+    return np.float32(0.0) if weights is None else weights[weighing.bucket(len(query.items))]
+
+
+def _asked(query: Query) -> Asked:
+    return Asked(query.items, query.times, query.types, query.now)
+
+
+def _network_of(state: State) -> dict[str, np.ndarray]:
+    return {name: state[_NETWORK + name] for name in ("items", "bias", "codes", "graph", "reads")}

@@ -112,11 +112,13 @@ def _ask(split: TimeSplit, info: RecipeInfo, data: Data, rng: np.random.Generato
         drops = np.flatnonzero([event_name(name) == wanted for name in interactions.event_types])
     queries, truths, dropped = [], [], []
     for user, start, length in zip(split.users, split.starts, split.histories, strict=True):
-        history = item[start - length : start]
+        own = slice(start - length, start)
+        history, types = item[own], interactions.event_type[own]
         told = [int(column.codes[start]) for column in interactions.contexts]
-        queries.append(Query(int(user), history, int(history[-1]) if length else -1, context=told))
+        last = int(history[-1]) if length else -1
+        query = Query(int(user), history, last, context=told, times=interactions.time[own], types=types)
+        queries.append(query)
         truths.append(np.unique(item[start : min(start + NEXT, offsets[user + 1])]))
-        types = interactions.event_type[start - length : start]
         dropped.append(np.unique(history[np.isin(types, drops)]) if len(drops) else history[:0])
     return _Asked(split, queries, truths, dropped)
 

@@ -15,8 +15,10 @@ class RecipeInfo(NamedTuple):
 
     ``is_scored``: answers carry scores. ``explores``: new items are tried out; by campaign settings, or by itself
     (``explores_by_itself``). ``optimizes``: takes an optimizationObjective. ``weighs_events``: takes an eventsConfig.
+    ``reads_times``: queries tell when events happened and of which type, and when it is asked.
     ``reads_context``: learns from contextual columns of interactions, and takes a request's context.
-    ``reads_texts``: learns from the items' texts, and needs no interactions. ``refreshes``: what is served is trained
+    ``uses_texts``: learns from the items' texts where there are any. ``reads_texts``: from nothing else, and needs no
+    interactions. ``refreshes``: what is served is trained
     anew when there are news. ``is_live``: events after the training count. ``tunes``: HPO has something to choose.
     ``domain``: of recommenders in dataset groups of that domain, not of solutions. ``event_type``: all that is trained
     on; ``drops``: items the user has such events with are left out of answers; ``asks``: members a request must have,
@@ -34,6 +36,8 @@ class RecipeInfo(NamedTuple):
     optimizes: bool = False
     weighs_events: bool = False
     reads_context: bool = False
+    reads_times: bool = False
+    uses_texts: bool = False
     reads_texts: bool = False
     refreshes: bool = False
     domain: str | None = None
@@ -74,6 +78,7 @@ class RecipeInfo(NamedTuple):
 
 
 _ENGINE = "Order of events, a linear model, popularity, and metadata, blended by weights chosen at training."
+_BLEND = "A transformer over the history (extra torch), blended with the engine of aws-user-personalization."
 _ALIAS = "The engine of aws-user-personalization under the name of a legacy recipe. " + _ENGINE
 
 _BOTH = ("userId", "itemId")
@@ -170,10 +175,12 @@ RECIPES = (
         "aws-personalized-ranking-v2",
         "PERSONALIZED_RANKING",
         "JSON-percentile-filtering",
-        "Orders a list of items for a user; the engine of aws-personalized-ranking. " + _ENGINE,
+        "Orders a list of items for a user. " + _BLEND,
         tunes=False,
         weighs_events=True,
         reads_context=True,
+        reads_times=True,
+        uses_texts=True,
     ),
     RecipeInfo(
         "aws-popularity-count",
@@ -233,13 +240,14 @@ RECIPES = (
         "aws-user-personalization-v2",
         "USER_PERSONALIZATION",
         "JSON-percentile-filtering",
-        "The items a user is likely to take next, new items tried out by themselves; the engine of "
-        "aws-user-personalization. " + _ENGINE,
+        "The items a user is likely to take next, new items tried out by themselves. " + _BLEND,
         explores=True,
         explores_by_itself=True,
         weighs_events=True,
         tunes=False,
         reads_context=True,
+        reads_times=True,
+        uses_texts=True,
     ),
     _of_domain(
         "aws-vod-because-you-watched-x",

@@ -38,11 +38,14 @@ def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> dict[str,
     truths: list[dict[int, float]] = []
     weight = data.interactions.weight
     offsets, item = data.interactions.offsets, read_only(data.interactions.item)
+    time, kind = data.interactions.time, data.interactions.event_type
     for i, (user, cut) in enumerate(zip(held.users, held.cuts, strict=True)):
         start, end = offsets[user], offsets[user + 1]
         history = item[start : start + cut]
         told = [int(column.codes[start + cut]) for column in data.interactions.contexts]
-        scores = module.score(state, [Query(int(user), history, int(history[-1]), context=told)])[0]
+        own = slice(start, start + cut)
+        query = Query(int(user), history, int(history[-1]), context=told, times=time[own], types=kind[own])
+        scores = module.score(state, [query])[0]
         ranked[i] = top_k(scores, ranked.shape[1])
         worth = [1.0] * (end - start - cut) if weight is None else weight[start + cut : end].tolist()
         truths.append({})

@@ -36,13 +36,38 @@ class Query(NamedTuple):
     """What is asked: ``user`` is a row of the users or -1, ``items`` the history's rows, oldest first (int32
     [h], read-only, live events included), ``item`` the row of the item that related ones are wanted for, or -1,
     ``outcomes`` of a history of actions what each was (int8 [h]), ``context`` the code of each contextual column of the
-    interactions, -1 where nothing is told, none where nothing is at all."""
+    interactions, -1 where nothing is told, none where nothing is at all; where the recipe reads times: ``times`` int64
+    [h] of the history's events, seconds since 1970, ``types`` int16 [h] of them, and ``now``, when it is asked."""
 
     user: int
     items: np.ndarray
     item: int = -1
     outcomes: np.ndarray | None = None
     context: Sequence[int] = ()
+    times: np.ndarray | None = None
+    types: np.ndarray | None = None
+    now: int | None = None
+
+    def after(self, row: int) -> "Query":
+        """Return the query, not one of actions, as it would be after an event with an item, of no type, just now."""
+        late = {"items": row, "times": self.now or 0, "types": -1}
+        columns = {name: getattr(self, name) for name in late}
+        longer = {
+            name: np.append(column, column.dtype.type(late[name]))
+            for name, column in columns.items()
+            if column is not None
+        }
+        for column in longer.values():
+            column.flags.writeable = False
+        return self._replace(**longer)
+
+    def without(self, place: int) -> "Query":
+        """Return the query as it is without one event of its history."""
+        columns = {name: getattr(self, name) for name in ("items", "outcomes", "times", "types")}
+        left = {name: np.delete(column, place) for name, column in columns.items() if column is not None}
+        for column in left.values():
+            column.flags.writeable = False
+        return self._replace(**left)
 
 
 class Reasons(NamedTuple):

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nextpick.models.rows import read_only
 from nextpick.recipes.interface import Query, Reasons
 from nextpick.serving.recommend import scores_of
 from nextpick.serving.versions import CampaignView, Version
@@ -51,8 +50,8 @@ def explain(campaign: CampaignView, version: Version, query: Query, rows: Sequen
     n = len(query.items)
     differences = np.zeros((n, len(at)))
     for place in range(max(0, n - MOST_EVENTS), n):
-        without = query._replace(items=read_only(np.delete(query.items, place)))
-        differences[place] = whole - logits(version, scores_of(campaign, version, without)[at])
+        scores = scores_of(campaign, version, query.without(place))
+        differences[place] = whole - logits(version, scores[at])
     by_row = {}
     for i, row in enumerate(rows):
         events = differences[:, i]

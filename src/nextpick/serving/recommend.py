@@ -164,17 +164,29 @@ def ask(
     history = data.interactions.item[trained]
     if not version.info.is_live:
         return Query(row, history, context=told)
+    times = data.interactions.time[trained]
+    types = data.interactions.event_type[trained] if version.info.reads_times else None
     tail = asker.tails.of(campaign.group, user, version.positions)
-    live = [(event.time, at) for event in tail if (at := data.items.ids.row(event.item)) >= 0]
+    live = [(event.time, at, event.type) for event in tail if (at := data.items.ids.row(event.item)) >= 0]
     if live:
-        times = data.interactions.time[trained]
-        late_times, late_items = np.array(live, np.int64).T
-        is_late = len(times) == 0 or late_times[0] >= times[-1]
-        history = np.concatenate((history, late_items.astype(np.int32)))
-        if not is_late:  # an event that was sent late goes where a training would put it
-            history = history[np.argsort(np.concatenate((times, late_times)), kind="stable")]
-        history = read_only(history)
-    return Query(row, history, context=told)
+        late_times, late_items = np.array([event[:2] for event in live], np.int64).T
+        # an event that was sent late goes where a training would put it
+        is_late = len(times) and late_times[0] < times[-1]
+        order = np.argsort(np.concatenate((times, late_times)), kind="stable") if is_late else None
+        history = _joined(history, late_items, order)
+        if types is not None:
+            names = data.interactions.event_types
+            late_types = np.array([names.index(name) if name in names else -1 for *_, name in live])
+            times, types = _joined(times, late_times, order), _joined(types, late_types, order)
+    if types is None:
+        return Query(row, history, context=told)
+    return Query(row, history, context=told, times=times, types=types, now=int(asker.now))
+
+
+def _joined(trained: np.ndarray, late: np.ndarray, order: np.ndarray | None) -> np.ndarray:
+    """Return a column of a history with that of its late events, in ``order``, None as they are."""
+    whole = np.concatenate((trained, late.astype(trained.dtype)))
+    return read_only(whole if order is None else whole[order])
 
 
 def _told(version: Version, context: Mapping[str, str]) -> list[int]:

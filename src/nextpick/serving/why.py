@@ -224,16 +224,13 @@ def _changes(case: Case, row: int) -> dict[str, Any]:
     candidates = [at for at in _candidates(case, row) if may_itself or at != row]
     found: list[tuple[int, int]] = []
     for at in candidates:
-        items = read_only(np.append(case.query.items, np.int32(at)))
-        query = case.query._replace(items=items)
-        scores = recommend.scores_of(case.campaign, case.version, query)
+        scores = recommend.scores_of(case.campaign, case.version, case.query.after(at))
         rank = _rank(scores, row, case.wish.allowed)
         if rank <= case.wish.k:
             found.append((rank, at))
     changes = []
     for rank, at in sorted(found):
-        query = case.query._replace(items=read_only(np.append(case.query.items, np.int32(at))))
-        if case.about in _answer(case, query, case.wish):
+        if case.about in _answer(case, case.query.after(at), case.wish):
             changes.append({"itemId": case.version.data.items.ids.id(at), "rank": rank})
         if len(changes) == _TOLD_CHANGES:
             break

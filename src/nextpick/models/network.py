@@ -1,0 +1,129 @@
+"""A network for next items, from data to arrays that serve: what of the data it is trained on, and how much.
+
+Every event but the peeled ones (``weighing.py``) is a target once an epoch. How long is set in steps, by the amount of
+data and the arithmetic a step takes, never by a clock: the same data and seed give the same bytes on a slow machine
+and a quick one. Needs the extra ``torch``.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nextpick.data.dataset import Data, Interactions
+from nextpick.data.run import Run
+from nextpick.models import (
+    attributes,
+    lsa,
+    transformer_batches,
+    transformer_export,
+    transformer_input,
+    transformer_start,
+    transformer_train,
+    weighing,
+)
+from nextpick.models.rows import weights_of
+from nextpick.models.transformer import Content, Shape
+from nextpick.models.transformer_batches import Histories
+from nextpick.models.transformer_input import Sides
+from nextpick.models.transformer_train import Plan, Queries
+from nextpick.models.weighing import Peeled
+
+_WIDTH, _BLOCKS, _DROPOUT = 64, 2, 0.1
+LENGTH = 50  # of the history it reads
+_MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata
+_MOST_ATTRIBUTES = 16  # of an item
+_FULL_SOFTMAX = 30_000  # items; of more, a step sees a sample
+_DRAWS = 2048
+_EPOCHS, _LEAST_STEPS = 12, 150
+_MOST_OPERATIONS = 6e13  # of a training: about ten minutes of two cores
+_TOKENS = (256, 2048)  # of a step
+_STEPS_AN_EPOCH = 40
+_MOST_ROUNDS = 12
+_MOST_QUERIES = 1000  # that a round is measured on
+_REPEATS = 0.05  # share of targets taken before, below which what a user has taken is not measured
+
+
+class Trained(NamedTuple):
+    """``arrays`` as ``transformer_serve.logits`` takes them, and how it went: steps, rounds, the best measure."""
+
+    arrays: dict[str, np.ndarray]
+    told: dict[str, float]
+
+
+def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
+    """Train on what is ``left`` of the data's interactions; the ``peeled`` queries say when to stop."""
+    content, shape = _content(data, left)
+    sides = transformer_input.sides_of(left.offsets, np.asarray(left.time), len(left.event_types))
+    shape = shape._replace(n_codes=sides.n_codes)
+    codes = transformer_batches.coded(left.offsets, np.asarray(left.time), np.asarray(left.event_type), sides)
+    histories = Histories(np.asarray(left.offsets), np.asarray(left.item), codes, weights_of(left))
+    queries = _queries(data.interactions, peeled, sides, run.rng)
+    plan = _plan(histories, shape, len(content.bias))
+    network, values = transformer_train.train(shape, content, histories, queries, plan, run)
+    arrays = transformer_export.tables(network)
+    arrays["reads"] = np.array([shape.length, *sides], np.int64)
+    return Trained(
+        arrays, {"rounds": len(values), "steps": len(values) * plan.steps, "validation": max(values)}
+    )
+
+
+def _content(data: Data, left: Interactions) -> tuple[Content, Shape]:
+    count = np.bincount(left.item, minlength=len(data.items.ids))
+    frequent = np.lexsort((np.arange(len(count)), -count))[:_MOST_OWN]
+    frequent = np.sort(frequent[count[frequent] > 0])
+    own = np.zeros(len(count), np.int64)
+    own[frequent] = np.arange(1, len(frequent) + 1)
+    held = attributes.attributes(data.items)
+    texts = np.zeros((len(count), 0), np.float32)
+    if data.terms is not None and len(data.terms.codes):
+        texts = lsa.points(data.terms, np.random.default_rng(0)).astype(np.float32) / lsa.SCALE
+    bias = np.log((count + 1.0) / (count.sum() + len(count))).astype(np.float32)
+    shape = Shape(_WIDTH, _BLOCKS, LENGTH, _DROPOUT, len(frequent), held.n + 1, 1, texts.shape[1])
+    start = transformer_start.factors(left, len(count), _WIDTH)[frequent]
+    return Content(own, _padded(held), texts, bias, start), shape
+
+
+def _padded(held: attributes.Attributes) -> np.ndarray:
+    """Return the attributes of items from 1, int64 [n, m], 0 where there is none; m at most 16."""
+    sizes = np.diff(held.offsets)
+    width = int(min(max(sizes.max(initial=0), 1), _MOST_ATTRIBUTES))
+    step = np.arange(width)
+    real = step < sizes[:, None]  # [n, m]
+    at = np.where(real, held.offsets[:-1, None] + step, 0)
+    codes = held.codes if len(held.codes) else np.zeros(1, np.int32)
+    return np.where(real, codes[at].astype(np.int64) + 1, 0)
+
+
+def _queries(interactions: Interactions, peeled: Peeled, sides: Sides, rng: np.random.Generator) -> Queries:
+    """Return some of the peeled queries, without a request clock, which not every caller has."""
+    rows = rng.permutation(weighing.whole(peeled, interactions))[:_MOST_QUERIES]
+    start, end, taken = peeled.start[rows], peeled.end[rows], np.asarray(interactions.item)
+    again = [taken[b] in taken[a:b] for a, b in zip(start, end, strict=True)]
+    length = np.minimum(end - start, LENGTH)
+    step = np.arange(max(int(length.max(initial=1)), 1))
+    real = step < length[:, None]  # [q, L]
+    at = np.where(real, (end - length)[:, None] + step, 0)
+    before = transformer_input.between(interactions.offsets, np.asarray(interactions.time))[at]
+    kind = np.asarray(interactions.event_type)[at]
+    unknown = np.full(len(step), -1)
+    codes = [
+        transformer_input.codes(gaps, unknown, types, *sides)
+        for gaps, types in zip(before, kind, strict=True)
+    ]
+    item = np.where(real, taken[at], 0).astype(np.int64)
+    repeats = bool(np.mean(again) >= _REPEATS)
+    return Queries(item, length, np.stack(codes), taken[end].astype(np.int64), repeats)
+
+
+def _plan(histories: Histories, shape: Shape, n_items: int) -> Plan:
+    """Return how long to train: so many epochs, at least some steps, at most so many operations."""
+    targets = max(len(histories.item) - int(np.count_nonzero(np.diff(histories.offsets))), 1)
+    draws = _DRAWS if n_items > _FULL_SOFTMAX else 0
+    tokens = int(np.clip(targets // _STEPS_AN_EPOCH, *_TOKENS))
+    width = shape.width
+    a_token = 6 * width * (8 * width * shape.blocks + (draws or n_items) + 2 * shape.length * shape.blocks)
+    most = _MOST_OPERATIONS / (a_token * tokens)
+    steps = max(min(max(_EPOCHS * targets / tokens, _LEAST_STEPS), most), 1)
+    rounds = int(np.clip(steps // _STEPS_AN_EPOCH, 3, _MOST_ROUNDS))
+    return Plan(rounds, math.ceil(steps / rounds), tokens, draws)

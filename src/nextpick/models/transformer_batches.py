@@ -1,0 +1,92 @@
+"""Histories as batches: windows of like length, as many as hold a given number of tokens.
+
+A history longer than the network reads is cut into windows at a phase drawn anew each epoch, so every event is a
+target once an epoch and the network learns from contexts of every length.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from nextpick.models import transformer_input
+from nextpick.models.transformer_input import AFTER, Sides
+
+_SHOWN = np.array((0.25, 0.25, 0.5))  # how often nothing, all but the time until the next event, everything
+
+
+class Histories(NamedTuple):
+    """Events by user, oldest first: offsets [n_users+1] int64; item [n] int32; codes [n, K] int16 of what is beside
+    each; weight [n] float32, how much it counts as a target."""
+
+    offsets: np.ndarray
+    item: np.ndarray
+    codes: np.ndarray
+    weight: np.ndarray
+
+
+class Batch(NamedTuple):
+    """B windows of at most L events, padded at the end: item and target [B, L] int64; codes [B, L, K] int64; weight
+    [B, L] float32, 0 where there is no event."""
+
+    item: np.ndarray
+    codes: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+
+
+def coded(offsets: np.ndarray, time: np.ndarray, kind: np.ndarray, sides: Sides) -> np.ndarray:
+    """Return the codes beside the events of all histories, int16 [n, K]."""
+    before = transformer_input.between(offsets, time)
+    after = np.append(before[1:], np.int64(-1))[: len(before)]  # none after a user's last event
+    return transformer_input.codes(before, after, kind, *sides).astype(np.int16)
+
+
+def windows(offsets: np.ndarray, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return where windows start and how many targets each has (at most ``length``), int64 [w]; the target of an
+    event is the next one of its user, and every target is in one window."""
+    targets = np.maximum(np.diff(offsets) - 1, 0)
+    first = np.minimum(np.where(targets > length, rng.integers(1, length + 1, len(targets)), targets), length)
+    n = (targets > 0) + -(-(targets - first) // length)
+    user = np.repeat(np.arange(len(targets)), n)
+    number = np.arange(len(user)) - np.repeat(np.cumsum(n) - n, n)
+    begin = np.where(number == 0, 0, first[user] + (number - 1) * length)
+    size = np.where(number == 0, first[user], np.minimum(length, targets[user] - begin))
+    return offsets[user] + begin, size
+
+
+class Epoch:
+    """The batches of one epoch, in random order; one has at most ``tokens`` tokens, padding included, or one window."""
+
+    def __init__(self, histories: Histories, length: int, tokens: int, rng: np.random.Generator) -> None:
+        self._histories = histories
+        self._start, self._size = windows(histories.offsets, length, rng)
+        order = np.lexsort((rng.random(len(self._size)), -self._size))
+        self._groups, at = [], 0
+        while at < len(order):
+            n = max(tokens // int(self._size[order[at]]), 1)
+            self._groups.append(order[at : at + n])
+            at += n
+        self._order = rng.permutation(len(self._groups))
+        self._shown = rng.choice(3, len(order), p=_SHOWN)
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def after(self, skipped: int) -> Iterator[Batch]:
+        """Yield all but the first ``skipped``."""
+        for g in self._order[skipped:]:
+            yield self._batch(self._groups[g])
+
+    def _batch(self, group: np.ndarray) -> Batch:
+        histories, start, size = self._histories, self._start[group, None], self._size[group, None]  # [B, 1]
+        step = np.arange(size.max())
+        real = step < size  # [B, L]
+        at = np.where(real, start + step, start)
+        codes = histories.codes[at].astype(np.int64)  # [B, L, K]
+        codes[self._shown[group] == 0] = 0
+        codes[self._shown[group] == 1, :, AFTER] = 0
+        weight = np.where(real, histories.weight[at + 1], 0).astype(np.float32)
+        return Batch(
+            histories.item[at].astype(np.int64), codes, histories.item[at + 1].astype(np.int64), weight
+        )

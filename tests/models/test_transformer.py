@@ -1,0 +1,230 @@
+"""The network: what it computes is what its formulas say, and a training can be repeated and gone on with."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+
+from nextpick.data.run import Run  # noqa: E402
+from nextpick.models import (  # noqa: E402
+    transformer_export,
+    transformer_input,
+    transformer_loss,
+    transformer_serve,
+    transformer_train,
+)
+from nextpick.models.transformer import Content, Network, Shape  # noqa: E402
+from nextpick.models.transformer_batches import Epoch, Histories, coded, windows  # noqa: E402
+from nextpick.models.transformer_input import Sides  # noqa: E402
+from nextpick.models.transformer_serve import Asked  # noqa: E402
+from nextpick.models.transformer_train import Plan, Queries  # noqa: E402
+
+N_ITEMS, LENGTH = 30, 8
+SIDES = Sides(n_types=2, longest=10_000)
+SHAPE = Shape(16, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5)
+PLAN = Plan(rounds=3, steps=4, tokens=64, draws=0)
+
+
+def content(rng: np.random.Generator) -> Content:
+    return Content(
+        np.arange(1, N_ITEMS + 1),
+        rng.integers(0, 4, (N_ITEMS, 2)),
+        rng.standard_normal((N_ITEMS, 5)).astype(np.float32),
+        rng.standard_normal(N_ITEMS).astype(np.float32),
+        (0.1 * rng.standard_normal((N_ITEMS, 16))).astype(np.float32),
+    )
+
+
+def histories(rng: np.random.Generator, users: int = 40) -> Histories:
+    """Return histories in which the item after i is i + 1, more often than not."""
+    lengths = rng.integers(1, 25, users)
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    n = int(offsets[-1])
+    item = ((np.arange(n) + (rng.random(n) < 0.2) * rng.integers(0, N_ITEMS, n)) % N_ITEMS).astype(np.int32)
+    time = np.cumsum(rng.integers(0, 4000, n)).astype(np.int64)
+    codes = coded(offsets, time, rng.integers(-1, 2, n), SIDES)
+    return Histories(offsets, item, codes, rng.uniform(0.5, 2, n).astype(np.float32))
+
+
+def queries(rng: np.random.Generator) -> Queries:
+    length = rng.integers(1, LENGTH + 1, 12)
+    item = np.where(np.arange(LENGTH) < length[:, None], rng.integers(0, N_ITEMS, (12, LENGTH)), 0)
+    last = item[np.arange(12), length - 1]
+    return Queries(item, length, np.zeros((12, LENGTH, 3), np.int64), (last + 1) % N_ITEMS, repeats=True)
+
+
+def run(
+    scratch: Path | None = None, progress: Callable[[float, str], None] = lambda done, stage: None
+) -> Run:
+    return Run(progress, lambda: False, np.random.default_rng(5), scratch=scratch)
+
+
+def trained(run: Run, plan: Plan = PLAN) -> dict[str, bytes]:
+    """Return the bytes of everything a training gives."""
+    rng = np.random.default_rng(1)
+    network, values = transformer_train.train(SHAPE, content(rng), histories(rng), queries(rng), plan, run)
+    assert len(values) <= plan.rounds
+    return {name: array.tobytes() for name, array in transformer_export.tables(network).items()}
+
+
+def random_network(rng: np.random.Generator) -> Network:
+    torch.manual_seed(0)
+    network = Network(SHAPE, content(rng)).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.normal_(std=0.3)
+        for table in (network.own, network.attributes, network.sides):
+            table.weight[0] = 0.0  # nothing, of which training makes nothing
+    return network
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
+def test_the_chunked_loss_is_the_plain_one(dtype: torch.dtype, error: float) -> None:
+    torch.manual_seed(0)
+    n = 1200  # more than two chunks
+    h, e = (torch.randn(rows, 16, dtype=torch.float32, requires_grad=True) for rows in (n, N_ITEMS))
+    b, target, weight = torch.randn(N_ITEMS), torch.randint(0, N_ITEMS, (n,)), torch.rand(n)
+    loss = transformer_loss.full(h, e, b, target, weight, dtype)
+    loss.backward()
+    found = [loss.detach(), h.grad, e.grad]
+    h.grad = e.grad = None
+    each = torch.nn.functional.cross_entropy(h @ e.T + b, target, reduction="none")
+    plain = (each * weight).sum() / weight.sum()
+    plain.backward()
+    for one, other in zip(found, [plain.detach(), h.grad, e.grad], strict=True):
+        assert one is not None
+        assert other is not None
+        assert (one - other).abs().max() <= error * other.abs().max()
+
+
+def test_the_sampled_loss_estimates_the_whole_sum_without_bias() -> None:
+    torch.manual_seed(0)
+    h, e, b = torch.randn(1, 16) * 0.5, torch.randn(N_ITEMS, 16) * 0.5, torch.randn(N_ITEMS)
+    target, popular = torch.tensor([3]), torch.rand(N_ITEMS) + 0.1
+    q = popular / popular.sum()
+    logits = (h @ e.T + b)[0]
+    sums = []
+    for _ in range(4000):
+        draws = torch.multinomial(q, 8, replacement=True)
+        hit = draws[None] == target[:, None]
+        loss = transformer_loss.sampled(
+            h, e[target], e[draws], b[target], b[draws], q[draws].log(), hit, torch.ones(1)
+        )
+        sums.append((loss + logits[3]).exp())
+    estimates = torch.stack(sums)
+    error = estimates.std() / len(sums) ** 0.5
+    assert (estimates.mean() - logits.exp().sum()).abs() < 4 * error
+
+
+def test_every_target_is_in_one_window() -> None:
+    rng = np.random.default_rng(0)
+    offsets = np.concatenate(([0], np.cumsum(rng.integers(0, 40, 50)))).astype(np.int64)
+    start, size = windows(offsets, LENGTH, rng)
+    assert size.min() > 0
+    assert size.max() <= LENGTH
+    targets = np.concatenate([np.arange(s + 1, s + n + 1) for s, n in zip(start, size, strict=True)])
+    inner = np.setdiff1d(np.arange(offsets[-1]), offsets[:-1])
+    assert np.array_equal(np.sort(targets), inner)
+
+
+def test_batches_hold_their_windows_and_no_more_tokens_than_they_may() -> None:
+    data = histories(np.random.default_rng(0))
+    epoch = Epoch(data, LENGTH, 64, np.random.default_rng(1))
+    weights = 0.0
+    for batch in epoch.after(0):
+        assert batch.item.size <= 64
+        real = batch.weight > 0
+        assert real[:, 0].all()
+        assert (batch.codes[:, :, 2] <= 2 + 2 * 64).all()
+        weights += batch.weight.sum()
+    first = data.offsets[:-1][np.diff(data.offsets) > 0]
+    assert weights == pytest.approx(np.delete(data.weight, first).sum(), rel=1e-5)
+    tail = list(Epoch(data, LENGTH, 64, np.random.default_rng(1)).after(2))
+    whole = list(Epoch(data, LENGTH, 64, np.random.default_rng(1)).after(0))
+    assert all(np.array_equal(a.item, b.item) for a, b in zip(tail, whole[2:], strict=True))
+
+
+def test_an_event_is_read_without_what_comes_after_it() -> None:
+    rng = np.random.default_rng(0)
+    network = random_network(rng)
+    e, codes = torch.randn(1, LENGTH, 16), torch.zeros(1, LENGTH, 3, dtype=torch.int64)
+    changed = e.clone()
+    changed[:, 5:] += torch.randn(3, 16)
+    before, after = network(e, codes), network(changed, codes)
+    assert torch.equal(before[:, :5], after[:, :5])
+    assert not torch.allclose(before[:, 5:], after[:, 5:])
+
+
+@pytest.mark.parametrize("length", [1, 3, LENGTH, LENGTH + 5])
+def test_onnx_and_torch_agree(length: int) -> None:
+    rng = np.random.default_rng(length)
+    network = random_network(rng)
+    arrays = {**transformer_export.tables(network), "reads": np.array([LENGTH, *SIDES])}
+    items, kind = rng.integers(0, N_ITEMS, length), rng.integers(-1, 2, length)
+    time = np.cumsum(rng.integers(0, 4000, length))
+    now = int(time[-1]) + 300
+    gaps = np.diff(time, append=now)
+    codes = transformer_input.codes(np.concatenate(([-1], gaps[:-1])), gaps, kind, *SIDES)[-LENGTH:]
+    with torch.no_grad():
+        e = network.items()
+        h = network(e[torch.from_numpy(items[-LENGTH:])][None], torch.from_numpy(codes)[None])[0, -1]
+        expected = (e @ h + network.content_bias).numpy()
+    found = transformer_serve.logits(arrays, Asked(items, time, kind, now))
+    assert np.abs(found - expected).max() < 1e-5
+
+
+def test_a_clock_far_from_the_data_is_no_clock() -> None:
+    rng = np.random.default_rng(0)
+    arrays = {**transformer_export.tables(random_network(rng)), "reads": np.array([LENGTH, *SIDES])}
+    items, time = np.array([1, 2, 3]), np.array([0, 50, 900])
+    answers = [
+        transformer_serve.logits(arrays, Asked(items, time, None, now)) for now in (None, 10**9, 800, 1000)
+    ]
+    assert np.array_equal(answers[0], answers[1])
+    assert np.array_equal(answers[0], answers[2])
+    assert not np.allclose(answers[0], answers[3])
+
+
+def test_what_events_add_makes_up_the_logit() -> None:
+    rng = np.random.default_rng(0)
+    arrays = {**transformer_export.tables(random_network(rng)), "reads": np.array([LENGTH, *SIDES])}
+    asked = Asked(rng.integers(0, N_ITEMS, LENGTH + 3), np.arange(LENGTH + 3) * 500, None, LENGTH * 600)
+    added, rest = transformer_serve.parts(arrays, asked, 7)
+    assert added[:3].tolist() == [0, 0, 0]  # the network does not read as far back
+    assert np.count_nonzero(added) == LENGTH
+    assert added.sum() + rest == pytest.approx(transformer_serve.logits(arrays, asked)[7], abs=1e-4)
+
+
+@pytest.mark.parametrize("draws", [0, 16])
+def test_two_trainings_with_one_seed_give_the_same_bytes(draws: int) -> None:
+    plan = PLAN._replace(draws=draws)
+    assert trained(run(), plan) == trained(run(), plan)
+
+
+def test_a_training_that_was_killed_goes_on_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    steps = []
+
+    def kill_in_the_third_round(done: float, stage: str) -> None:
+        steps.append(done)
+        if len(steps) == 2 * PLAN.steps + 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        trained(run(tmp_path, kill_in_the_third_round))
+    steps_again = []
+    resumed = trained(run(tmp_path, lambda done, stage: steps_again.append(done)))
+    assert len(steps_again) == PLAN.steps
+    assert resumed == trained(run())
+
+
+def test_a_damaged_checkpoint_is_not_gone_on_with(tmp_path: Path) -> None:
+    whole = trained(run(tmp_path))
+    (checkpoint,) = tmp_path.glob("*/round-*")
+    (checkpoint / "weight.own.weight.npy").write_bytes(b"torn")
+    assert trained(run(tmp_path)) == whole
