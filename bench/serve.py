@@ -199,7 +199,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory) / "home"
-        server = Server(home)
+        server = Server(home, NEXTPICK_AUTO_REPORTS="false")  # an evaluation would train beside
         server.start()
         arn, tracker, users = campaign(server, options.recipe)
         server.stop()
