@@ -8,6 +8,7 @@ import pytest
 
 from worlds import ROLE, Api, Shop, open_api
 
+QUIET = {"itemExplorationConfig": {"explorationWeight": "0"}}
 SCHEMA = {
     "type": "record",
     "name": "Interactions",
@@ -64,8 +65,7 @@ def campaign(shop: Shop) -> str:
 def deployed(shop: Shop, name: str, recipe: str = "aws-user-personalization", **more: object) -> str:
     version = shop.trained(shop.train(shop.solution(name, recipe, **more)))
     assert version["status"] == "ACTIVE", version
-    quiet = {"itemExplorationConfig": {"explorationWeight": "0"}}
-    config = {"campaignConfig": quiet} if recipe == "aws-user-personalization" else {}
+    config = {"campaignConfig": QUIET} if recipe == "aws-user-personalization" else {}
     return shop.deployed(name, version["solutionVersionArn"], **config)
 
 
@@ -134,7 +134,7 @@ def test_an_update_keeps_what_the_context_is_worth(shop: Shop) -> None:
     solution = shop.solution("updated")
     shop.trained(shop.train(solution))
     version = shop.trained(shop.train(solution, trainingMode="UPDATE"))
-    campaign = shop.deployed("updated", version["solutionVersionArn"])
+    campaign = shop.deployed("updated", version["solutionVersionArn"], campaignConfig=QUIET)
     found = items(shop.recommend(campaign, userId="u7", numResults=10, context={"DEVICE": "TV"}))
     assert [item % 2 for item in found] == [0] * 10
 
