@@ -133,9 +133,6 @@ def serve(
     signal.signal(signal.SIGINT, end)
     tree.start()
     runner = start_jobs(settings)
-    from nextpick.jobs import forks
-
-    forks.prepare()
     _write_address(home.path, url, _url(gateway) if gateway is not None else None)
     print(f"nextpick serves {url} from {home.path} (pid {os.getpid()})", flush=True)
     try:

@@ -6,9 +6,7 @@ not mix; what a killed worker had not written is lost. Source: API Gateway devel
 
 import json
 import logging
-import queue
 import re
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 from nextpick.gateway.context import time_of
 from nextpick.gateway.messages import Reply, Request
+from nextpick.later import Later
 
 JSON_FORMAT = json.dumps(
     {
@@ -32,7 +31,6 @@ JSON_FORMAT = json.dumps(
     }
 )
 _KEPT_DAYS = 30
-_EVERY_S = 0.2
 _VARIABLE = re.compile(r"\$context\.([A-Za-z0-9_.]+)")
 
 log = logging.getLogger(__name__)
@@ -91,44 +89,29 @@ _QUICK: dict[str, Line] = {
 
 
 class AccessLog:
-    """Writes the lines of one worker. Its thread starts with the first."""
+    """Writes the lines of one worker."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._queue: queue.SimpleQueue[tuple[str, str, str] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._later = Later("access log", self._write)
 
     def write(self, api: str, stage: str, line: str) -> None:
         """Queue a line."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="access log", daemon=True)
-            self._thread.start()
-        self._queue.put((api, stage, line))
+        self._later.put((api, stage, line))
 
     def close(self) -> None:
         """Write what is queued."""
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
+        self._later.close()
 
-    def _work(self) -> None:
-        ending = False
-        while not ending:
-            batch = [self._queue.get()]
-            if batch[0] is not None:
-                time.sleep(_EVERY_S)  # lines that come meanwhile go out in the same piece
-            while not self._queue.empty():
-                batch.append(self._queue.get())
-            ending = None in batch
-            pieces: dict[tuple[str, str], list[str]] = {}
-            for entry in batch:
-                if entry is not None:
-                    pieces.setdefault(entry[:2], []).append(entry[2])
-            for (api, stage), lines in pieces.items():
-                try:
-                    self._append(self._directory / api / stage, "".join(lines))
-                except OSError as error:
-                    log.warning("the access log of %s/%s cannot be written: %s", api, stage, error)
+    def _write(self, entries: list[tuple[str, str, str]]) -> None:
+        pieces: dict[tuple[str, str], list[str]] = {}
+        for api, stage, line in entries:
+            pieces.setdefault((api, stage), []).append(line)
+        for (api, stage), lines in pieces.items():
+            try:
+                self._append(self._directory / api / stage, "".join(lines))
+            except OSError as error:
+                log.warning("the access log of %s/%s cannot be written: %s", api, stage, error)
 
     def _append(self, directory: Path, text: str) -> None:
         path = directory / time.strftime("%Y-%m-%d.log", time.gmtime())

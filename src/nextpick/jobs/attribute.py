@@ -11,7 +11,7 @@ from nextpick.data.dataset import Source
 from nextpick.data.expressions import Cell, Metric
 from nextpick.errors import InvalidInput
 from nextpick.jobs.work import JobFailure, Outcome, Work, datasets_dir
-from nextpick.resources import attributions
+from nextpick.resources import attributions, datasets
 from nextpick.resources.kinds import DATASET
 from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
@@ -48,7 +48,7 @@ def gather(work: Work, attribution: Resource) -> tuple[list[Metric], dict[str, s
         except InvalidInput as error:
             raise JobFailure(error.message) from None
         sources = attributions.recommending(tx, group)
-        schema = attributions.schemas_of(tx, group).get("ITEMS")
+        schema = datasets.schemas_of(tx, group).get("ITEMS")
         for dataset in tx.find(DATASET.arn_kind, parent=group):
             if schema is not None and dataset.body["datasetType"] == "ITEMS":
                 directory = datasets_dir(work.settings.home) / dataset.internal["dir"]

@@ -47,14 +47,6 @@ def start(arguments: tuple[str, ...], environ: dict[str, str], parent_fd: int) -
     return _start(arguments, environ, parent_fd)
 
 
-def prepare() -> None:
-    """Have the first job begin at once too."""
-    global _current
-    with _lock:
-        if sys.platform == "linux" and _current is None:
-            _current = _Server()
-
-
 class _Server:
     """One fork server and what it told of its forks. Not safe among threads."""
 

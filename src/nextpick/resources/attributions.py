@@ -10,11 +10,11 @@ Source: developer guide, "Measuring the impact of recommendations".
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nextpick.data.avro import Schema, parse_schema
 from nextpick.data.expressions import UNDEFINED, Cell, Metric, parse_metric
 from nextpick.errors import InvalidInput, ResourceAlreadyExists
 from nextpick.names import campaign_id
-from nextpick.resources.kinds import CAMPAIGN, DATASET, METRIC_ATTRIBUTION, SOLUTION
+from nextpick.resources.datasets import schemas_of
+from nextpick.resources.kinds import CAMPAIGN, METRIC_ATTRIBUTION, SOLUTION
 from nextpick.store import documents
 from nextpick.store.records import Resource, Transaction
 
@@ -55,16 +55,6 @@ def metrics_of(tx: Transaction, group: str, asked: Iterable[Request]) -> list[Me
     if interactions.field("EVENT_TYPE") is None:
         raise InvalidInput("The Interactions schema has no EVENT_TYPE column; a metric attribution needs it.")
     return [parse_metric(m["metricName"], m["eventType"], m["expression"], schemas) for m in asked]
-
-
-def schemas_of(tx: Transaction, group: str) -> dict[str, Schema]:
-    """Return the schemas of a dataset group by type of dataset."""
-    found = {}
-    for dataset in tx.find(DATASET.arn_kind, parent=group):
-        schema = tx.get(dataset.body["schemaArn"])
-        if schema is not None:
-            found[dataset.body["datasetType"]] = parse_schema(schema.body["schema"])
-    return found
 
 
 def check_metrics(asked: Iterable[Request]) -> None:

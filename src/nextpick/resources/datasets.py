@@ -8,10 +8,10 @@ of records and events that were put (``Fold``) beginning with ``PUT``; ``folded`
 
 from typing import Any, NamedTuple
 
-from nextpick.data.avro import Schema
+from nextpick.data.avro import Schema, parse_schema
 from nextpick.errors import InvalidInput, ResourceInUse
 from nextpick.resources import lifecycle, views
-from nextpick.resources.kinds import DATASET_IMPORT_JOB, RECOMMENDER, SOLUTION
+from nextpick.resources.kinds import DATASET, DATASET_IMPORT_JOB, RECOMMENDER, SOLUTION
 from nextpick.store.records import Resource, Transaction
 
 PUT = "put."
@@ -24,6 +24,16 @@ class Fold(NamedTuple):
     rows: int
     after: dict[str, int]
     upto: dict[str, int]
+
+
+def schemas_of(tx: Transaction, group: str) -> dict[str, Schema]:
+    """Return the schemas of a dataset group by type of dataset."""
+    found = {}
+    for dataset in tx.find(DATASET.arn_kind, parent=group):
+        schema = tx.get(dataset.body["schemaArn"])
+        if schema is not None:
+            found[dataset.body["datasetType"]] = parse_schema(schema.body["schema"])
+    return found
 
 
 def take_fold(dataset: Resource, fold: Fold) -> bool:

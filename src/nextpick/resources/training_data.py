@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nextpick.data import kinds
-from nextpick.data.avro import Schema, parse_schema
 from nextpick.errors import InvalidInput
-from nextpick.resources.kinds import DATASET
+from nextpick.resources.datasets import schemas_of
 from nextpick.store.records import Transaction
 
 EXCLUDED, INCLUDED = "excludedDatasetColumns", "includedDatasetColumns"
@@ -18,7 +17,7 @@ EXCLUDED, INCLUDED = "excludedDatasetColumns", "includedDatasetColumns"
 def check(tx: Transaction, group: str, config: Mapping[str, Any]) -> None:
     """Raise InvalidInput, naming it, for a column that is not there, or that may not be left out, and for a dataset of
     which columns are both included and excluded."""
-    schemas = _schemas(tx, group)
+    schemas = schemas_of(tx, group)
     for member in (EXCLUDED, INCLUDED):
         for dataset_type, columns in config.get(member, {}).items():
             kind = kinds.find(dataset_type.upper(), None)  # what a domain requires too may be left out
@@ -46,7 +45,7 @@ def left_out(
     for columns in (_upper(config, EXCLUDED), new or {}):
         for dataset_type, names in columns.items():
             found.setdefault(dataset_type, []).extend(names)
-    schemas = _schemas(tx, group)
+    schemas = schemas_of(tx, group)
     for dataset_type, names in _upper(config, INCLUDED).items():
         kind, schema = kinds.find(dataset_type, None), schemas.get(dataset_type)
         if kind is not None and schema is not None:
@@ -57,12 +56,3 @@ def left_out(
 
 def _upper(config: Mapping[str, Any], member: str) -> dict[str, list[str]]:
     return {dataset_type.upper(): names for dataset_type, names in config.get(member, {}).items()}
-
-
-def _schemas(tx: Transaction, group: str) -> dict[str, Schema]:
-    schemas = {}
-    for dataset in tx.find(DATASET.arn_kind, parent=group):
-        schema = tx.get(dataset.body["schemaArn"])
-        if schema is not None:
-            schemas[dataset.body["datasetType"]] = parse_schema(schema.body["schema"])
-    return schemas

@@ -4,13 +4,13 @@ What a killed process had not written is lost; nothing waits for a segment to be
 """
 
 import logging
-import queue
 import sqlite3
-import threading
-import time
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
+
+from nextpick.later import Later
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segment (
@@ -18,7 +18,6 @@ CREATE TABLE IF NOT EXISTS segment (
     name TEXT NOT NULL, told TEXT NOT NULL, started REAL NOT NULL, ended REAL NOT NULL, status INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS segment_by_trace ON segment (trace);
 """
-_EVERY_S = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -46,57 +45,41 @@ class Segment(NamedTuple):
 
 
 class Recorder:
-    """Keeps segments for one process, at most ``most`` of all processes' together. Its thread starts with the first."""
+    """Keeps segments for one process, at most ``most`` of all processes' together."""
 
     def __init__(self, home: Path, most: int) -> None:
         self._path, self._most = path_of(home), most
-        self._queue: queue.SimpleQueue[Segment | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._later = Later("traces", self._write)
 
     def keep(self, segment: Segment) -> None:
         """Keep a segment, soon."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="traces", daemon=True)
-            self._thread.start()
-        self._queue.put(segment)
+        self._later.put(segment)
 
     def close(self) -> None:
         """Write what is queued."""
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
-
-    def _work(self) -> None:
-        ending = False
-        while not ending:
-            batch = [self._queue.get()]
-            if batch[0] is not None:
-                time.sleep(_EVERY_S)  # those that come meanwhile go into the same transaction
-            while not self._queue.empty():
-                batch.append(self._queue.get())
-            ending = None in batch
-            try:
-                self._write([segment for segment in batch if segment is not None])
-            except sqlite3.Error as error:
-                log.warning("%d segments of traces could not be written: %s", len(batch), error)
+        self._later.close()
 
     def _write(self, segments: list[Segment]) -> None:
+        try:
+            with closing(self._open()) as db:
+                db.execute("BEGIN IMMEDIATE")
+                names = ", ".join(Segment._fields)
+                marks = ", ".join("?" * len(Segment._fields))
+                db.executemany(f"INSERT INTO segment ({names}) VALUES ({marks})", segments)
+                db.execute(
+                    "DELETE FROM segment WHERE number <= (SELECT max(number) FROM segment) - ?", (self._most,)
+                )
+                db.execute("COMMIT")
+        except (OSError, sqlite3.Error) as error:
+            log.warning("%d segments of traces could not be written: %s", len(segments), error)
+
+    def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=OFF")
-            db.executescript(_SCHEMA)
-            db.execute("BEGIN IMMEDIATE")
-            names = ", ".join(Segment._fields)
-            marks = ", ".join("?" * len(Segment._fields))
-            db.executemany(f"INSERT INTO segment ({names}) VALUES ({marks})", segments)
-            db.execute(
-                "DELETE FROM segment WHERE number <= (SELECT max(number) FROM segment) - ?", (self._most,)
-            )
-            db.execute("COMMIT")
-        finally:
-            db.close()
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=OFF")
+        db.executescript(_SCHEMA)
+        return db
 
 
 def path_of(home: Path) -> Path:
