@@ -49,6 +49,7 @@ class Arn(NamedTuple):
         return f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:{self.kind}/{self.path}"
 
 
+@functools.lru_cache(4096)
 def parse_arn(text: str) -> Arn | None:
     """Return the parts of an ARN, or None when ``text`` is not one with a ``kind/path`` resource."""
     match = _ARN.fullmatch(text)
@@ -75,7 +76,6 @@ def builtin_arn(kind: str, name: str) -> str:
     return f"arn:aws:personalize:::{kind}/{name}"
 
 
-@functools.lru_cache(maxsize=4096)
 @functools.lru_cache(1024)
 def campaign_id(arn: str) -> str:
     """Return the 6 hex digits by which the ids of recommendations name their campaign or recommender."""

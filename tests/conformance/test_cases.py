@@ -405,14 +405,16 @@ def test_38_promotions_and_metadata(estate: Estate) -> None:
 
 def test_39_an_event_counts_at_once(estate: Estate) -> None:
     arn = estate.filter("unclicked", 'EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("click")')
+    still = {"itemExplorationConfig": {"explorationWeight": "0"}}
+    campaign = estate.deployed("still", estate.version_arn, campaignConfig=still)
     ask = {"userId": "visitor", "numResults": 100, "filterArn": arn}
     event = {"eventType": "click", "sentAt": 1_700_000_000, "properties": '{"itemId":"i1"}'}
     put = estate.api.events.put_events
-    before = {item["itemId"] for item in estate.recommend(estate.campaign, **ask)["itemList"]}
+    before = {item["itemId"] for item in estate.recommend(campaign, **ask)["itemList"]}
     asked = {"trackingId": estate.tracker, "sessionId": "v", "userId": "visitor"}
     answer = put(**asked, eventList=[event])
     assert set(answer) == {"ResponseMetadata"}
-    after = {item["itemId"] for item in estate.recommend(estate.campaign, **ask)["itemList"]}
+    after = {item["itemId"] for item in estate.recommend(campaign, **ask)["itemList"]}
     assert before - after == {"i1"}
     says(put, "InvalidInput", **asked, eventList=[{**event, "properties": "not json"}])
     says(put, "InvalidInput", **asked, eventList=[event] * 11)

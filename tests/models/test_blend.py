@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextpick.models import blend
-from nextpick.models.blend import COLUMNS, Tables
+from nextpick.models.blend import COLUMNS, Tables, Weights
 from nextpick.models.rows import read_only
 from nextpick.recipes import aws_user_personalization as recipe
 from nextpick.recipes.catalogue import RECIPES
@@ -33,11 +33,11 @@ def slow_columns(history: list[int], user: int) -> np.ndarray:
     read = 1.0
     for k, a in enumerate(newest):
         first, last = t.offsets[a], t.offsets[a + 1]
-        for p in range(first, min(last, first + max(32, int((last - first) * read)))):
+        for p in range(first, min(last, first + max(16, int((last - first) * read)))):
             code = t.codes[p].astype(float)
             sums[:, t.items[p]] += t.decays.astype(float) ** k * t.scale[a] * code * abs(code)
             reached.add(int(t.items[p]))
-        read *= 0.93
+        read *= 0.85
     out = np.zeros((len(COLUMNS), N_ITEMS))
     out[:7] = sums[:7] / np.sqrt((sums[:7] ** 2).mean(axis=1, keepdims=True) + 1e-20)
     for d, (table, eps) in enumerate(((0, 1e-4), (1, 1e-5), (2, 1e-4), (4, 1e-3))):
@@ -72,7 +72,9 @@ def fast(history: list[int], user: int, weights: np.ndarray, tables: Tables = TA
     rest = np.exp(logits - logits.max())
     out = np.full(N_ITEMS, np.nan, np.float32)
     items = read_only(np.array(history, np.int32))
-    blend.predict(items, user, LIMIT, weights, rest, float(rest.sum()), float(logits.max()), tables, out)
+    sums = np.array([[rest.sum(), logits.max()]], np.float64)
+    chosen = Weights(weights[None], rest[None], sums, np.array([LIMIT]))
+    blend.predict(items, user, 0, Weights(*map(read_only, chosen)), tables, out)
     return out
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from nextpick.wal import write_ahead
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
     id TEXT PRIMARY KEY, function TEXT NOT NULL, payload BLOB NOT NULL, context TEXT,
@@ -55,8 +57,7 @@ class Queue:
         self._db = sqlite3.connect(
             home / "functions" / "events.db", timeout=30, isolation_level=None, check_same_thread=False
         )
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
+        write_ahead(self._db)
         self._db.executescript(_SCHEMA)
 
     def put(self, function: str, payload: bytes, now: float, context: str | None = None) -> str:

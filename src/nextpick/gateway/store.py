@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from nextpick.durable import make_dirs
 from nextpick.store.stamp import Stamp
+from nextpick.wal import write_ahead
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS api (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, account TEXT NOT NULL,
@@ -91,8 +92,7 @@ class GatewayStore:
         path = home / "gateway" / "gateway.db"
         path.touch(mode=0o600)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
+        write_ahead(self._db)
         self._db.execute("PRAGMA foreign_keys=ON")
         self._db.executescript(_SCHEMA)
         self._stamp = Stamp(path.with_suffix(".stamp"))

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from nextpick.models.pairs import TABLES
-from nextpick.models.simd import add8, exp, log
+from nextpick.models.simd import add8, exp, log, turn8
 
 COLUMNS = (
     *TABLES,
@@ -30,8 +30,8 @@ BENT = (0, 1, 2, 4)  # tables whose logarithm is a column too; then that of soon
 _EPSILON = (1e-4, 1e-5, 1e-4, 1e-3, 3e-4)
 LOGS, SHARES, ATTRIBUTES, _PEERS, SEEN, LATELY = 7, 12, 14, 15, 16, 17
 SEEN_DECAY = 0.8
-FADE = 0.93  # of an older item less of the row is read: its heaviest pairs
-_LEAST_READ = 32
+FADE = 0.85  # of an older item less of the row is read: its heaviest pairs
+_LEAST_READ = 16
 TASTE_DECAY, _NEWEST = 0.9, 5  # of the history's attributes; how many items' cold companions are looked at
 PRIOR = 2.0  # how much a history's attributes are drawn to everyone's
 
@@ -64,6 +64,19 @@ class Tables(NamedTuple):
     list_weights: np.ndarray
 
 
+class Weights(NamedTuple):
+    """How much the columns count, by bucket of histories (``weighing.bucket``).
+
+    weights [buckets, D] float32; rest [buckets, n_items] float32: exp(logit - most) of an item that nothing touches;
+    rest_sums [buckets, 2] float64: their sum, and most; limit [1] int64: how many of the last items are read.
+    """
+
+    weights: np.ndarray
+    rest: np.ndarray
+    rest_sums: np.ndarray
+    limit: np.ndarray
+
+
 @numba.njit(cache=True, nogil=True)
 def _touch(b, slot, touched, n):
     """Give item ``b`` a slot if it has none; return how many there are."""
@@ -89,14 +102,16 @@ def gather(history, user, limit, more, tables):
      user_held, user_codes, lists, list_items, list_weights) = tables  # fmt: skip
     n_items = len(offsets) - 1
     h = min(limit, len(history))
-    most = len(more) + h
+    most, longest = len(more) + h, 0
     for k in range(h):
         a = history[len(history) - 1 - k]
         most += offsets[a + 1] - offsets[a]
+        longest = max(longest, offsets[a + 1] - offsets[a])
     most = min(most, n_items)
     slot = np.full(n_items, -1, np.int32)
-    touched = np.empty(n_items, np.int32)
-    total = np.zeros((most, 8), np.float32)
+    touched = np.empty(n_items + 1, np.int32)
+    total = np.empty((most, 8), np.float32)
+    of_pair = np.empty(longest, np.int32)
     weight, factor = np.ones(8, np.float32), np.empty(8, np.float32)
     at_total, at_codes, at_factor = total.ctypes.data, codes.ctypes.data, factor.ctypes.data
     n, read = 0, 1.0
@@ -106,15 +121,19 @@ def gather(history, user, limit, more, tables):
             factor[t] = weight[t] * scale[a, t]
             weight[t] *= decays[t]
         size = offsets[a + 1] - offsets[a]
-        for p in range(offsets[a], offsets[a] + n_read(size, read)):
-            b = items[p]
-            s = slot[b]
-            if s < 0:
-                s = n
-                slot[b] = n
-                touched[n] = b
-                n += 1
-            add8(at_total + s * 32, at_codes + p * 8, at_factor)
+        first, wanted, known = offsets[a], n_read(size, read), n
+        for p in range(wanted):
+            b = np.uint64(items[first + p])
+            s = np.int64(slot[b])
+            is_new = np.int64(s < 0)
+            s += is_new * (n - s)  # no branch: half of all would be guessed wrong
+            slot[b] = s
+            of_pair[p] = s
+            touched[np.uint64(n)] = b
+            n += is_new
+        total[known:n] = 0.0
+        for p in range(wanted):
+            add8(at_total + of_pair[p] * 32, at_codes + (first + p) * 8, at_factor)
         read *= FADE
     summed = n
     for k in range(h):
@@ -131,10 +150,14 @@ def gather(history, user, limit, more, tables):
     reached = n
     for m in range(len(more)):
         n = _touch(more[m], slot, touched, n)
-    sums = np.zeros((8, n), np.float32)
-    for s in range(summed):
-        for t in range(8):
+    sums = np.empty((8, n), np.float32)
+    turned = summed - summed % 8
+    for s in range(0, turned, 8):
+        turn8(at_total + s * 32, sums.ctypes.data + s * 4, n * 4)
+    for t in range(8):
+        for s in range(turned, summed):
             sums[t, s] = total[s, t]
+        sums[t, summed:] = 0.0
     own = np.zeros((3, n), np.float32)
     for p in range(peers, peers_end):
         for q in range(lists[user_codes[p]], lists[user_codes[p] + 1]):
@@ -167,38 +190,37 @@ def _taste(history, h, held, held_codes, code_share, cold, cold_items, slot, tou
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
-def column(d, touched, sums, own, taste, n_items, tables, out):
-    """Write column ``d`` of the slots to ``out`` [S]."""
+def add_column(d, weight, touched, sums, own, taste, n_items, tables, out):
+    """Add ``weight`` times column ``d`` of the slots to ``out`` [S]."""
     log_share, held, held_codes = tables[5], tables[6], tables[7]
-    n = len(touched)
+    n, w = len(touched), np.float32(weight)
     if d < LOGS:
         square = np.float32(0.0)
         for s in range(n):
             square += sums[d, s] * sums[d, s]
-        scale = np.float32(1.0) / np.sqrt(square / np.float32(n_items) + np.float32(1e-20))
+        w /= np.sqrt(square / np.float32(n_items) + np.float32(1e-20))
         for s in range(n):
-            out[s] = sums[d, s] * scale
+            out[s] += w * sums[d, s]
     elif d < SHARES - 1:
         per = np.float32(1.0) / np.float32(_EPSILON[d - LOGS])
         t = BENT[d - LOGS]
         for s in range(n):
-            out[s] = log(np.float32(1.0) + sums[t, s] * per)
+            out[s] += w * log(np.float32(1.0) + sums[t, s] * per)
     elif d == SHARES - 1:
         per = np.float32(1.0) / np.float32(_EPSILON[4])
         for s in range(n):
-            out[s] = log(np.float32(1.0) + max(sums[5, s] + sums[6, s], np.float32(0.0)) * per)
+            out[s] += w * log(np.float32(1.0) + max(sums[5, s] + sums[6, s], np.float32(0.0)) * per)
     elif d < ATTRIBUTES:
         for s in range(n):
-            out[s] = log_share[d - SHARES, touched[s]]
+            out[s] += w * log_share[d - SHARES, touched[s]]
     elif d == ATTRIBUTES:
         for s in range(n):
             first, last = held[touched[s]], held[touched[s] + 1]
-            out[s] = 0.0
             for p in range(first, last):
-                out[s] += taste[held_codes[p]] / np.float32(last - first)
+                out[s] += w * taste[held_codes[p]] / np.float32(last - first)
     else:
         for s in range(n):
-            out[s] = own[d - _PEERS, s]
+            out[s] += w * own[d - _PEERS, s]
 
 
 def reached(history: np.ndarray, user: int, limit: int, tables: Tables) -> np.ndarray:
@@ -207,22 +229,16 @@ def reached(history: np.ndarray, user: int, limit: int, tables: Tables) -> np.nd
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
-def predict(history, user, limit, weights, rest, rest_sum, rest_most, tables, out):
-    """Write the probabilities of all items to ``out`` [n_items] float32.
-
-    weights [D] float32; rest [n_items] float32: exp(logit - rest_most) of an item that nothing touches, rest_sum
-    its sum.
-    """
-    n_items = len(out)
-    touched, _, _, sums, own, taste = gather(history, user, limit, np.empty(0, np.int32), tables)
+def predict(history, user, bucket, chosen, tables, out):
+    """Write the probabilities of all items to ``out`` [n_items] float32; ``chosen``: the ``Weights``."""
+    n_items, weights, rest = len(out), chosen[0][bucket], chosen[1][bucket]
+    rest_sum, rest_most = chosen[2][bucket]
+    touched, _, _, sums, own, taste = gather(history, user, chosen[3][0], np.empty(0, np.int32), tables)
     n = len(touched)
-    logit, one = np.zeros(n, np.float32), np.empty(n, np.float32)
+    logit = np.zeros(n, np.float32)
     for d in range(len(weights)):
         if weights[d] != 0.0:
-            column(d, touched, sums, own, taste, n_items, tables, one)
-            w = weights[d]
-            for s in range(n):
-                logit[s] += w * one[s]
+            add_column(d, weights[d], touched, sums, own, taste, n_items, tables, logit)
     most = np.float32(rest_most)
     for s in range(n):
         most = max(most, logit[s])

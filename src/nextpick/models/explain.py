@@ -19,7 +19,7 @@ from nextpick.models.blend import (
     SHARES,
     TASTE_DECAY,
     Tables,
-    column,
+    add_column,
     gather,
     n_read,
 )
@@ -45,9 +45,9 @@ def explain(
     of_table = _values(newest, item, tables)  # [8, h]
     of_column = np.zeros((len(COLUMNS), h))  # what events add, newest first
     total = np.zeros(len(COLUMNS))
-    one = np.empty(len(touched), np.float32)
     for d in np.flatnonzero(weights).tolist() if s < reached else range(SHARES, ATTRIBUTES):
-        column(d, touched, sums, own, taste, n_items, tables, one)
+        one = np.zeros(len(touched), np.float32)
+        add_column(d, 1.0, touched, sums, own, taste, n_items, tables, one)
         total[d] = float(weights[d]) * float(one[s])
         of_column[d] = total[d] * _share(d, newest, item, of_table, tables)
     events = np.zeros(len(history))

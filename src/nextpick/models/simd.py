@@ -1,4 +1,4 @@
-"""What numba does not vectorise by itself: eight tables added at once, and fast logarithms."""
+"""What numba does not vectorise by itself: eight tables added or turned at once, fast logarithms."""
 
 from typing import Any
 
@@ -8,28 +8,67 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+_FLOATS, _INTS = ir.VectorType(ir.FloatType(), 8), ir.VectorType(ir.IntType(32), 8)
+
+
+def _at(builder: Any, address: Any, kind: Any) -> Any:
+    return builder.inttoptr(address, kind.as_pointer())
+
+
+def _term8(builder: Any, code: Any, factor: Any) -> Any:
+    """Return ``factor[0:8] * code[0:8] * abs(code[0:8])``."""
+    value = builder.load(_at(builder, code, ir.VectorType(ir.IntType(8), 8)), align=1)
+    value = builder.sext(value, _INTS)
+    size = builder.select(builder.icmp_signed("<", value, _INTS(None)), builder.neg(value), value)
+    square = builder.sitofp(builder.mul(value, size), _FLOATS)
+    return builder.fmul(builder.load(_at(builder, factor, _FLOATS), align=4), square)
+
 
 def _add8(typingctx: Any, total: Any, code: Any, factor: Any) -> Any:
     """``total[0:8] += factor[0:8] * code[0:8] * abs(code[0:8])``, by their addresses: float32, int8, float32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        floats, ints = ir.VectorType(ir.FloatType(), 8), ir.VectorType(ir.IntType(32), 8)
-        bytes8 = ir.VectorType(ir.IntType(8), 8)
-        at_total, at_code, at_factor = (
-            builder.inttoptr(arg, kind.as_pointer())
-            for arg, kind in zip(args, (floats, bytes8, floats), strict=True)
-        )
-        value = builder.sext(builder.load(at_code, align=1), ints)
-        size = builder.select(builder.icmp_signed("<", value, ints(None)), builder.neg(value), value)
-        square = builder.sitofp(builder.mul(value, size), floats)
-        added = builder.fmul(builder.load(at_factor, align=4), square)
-        builder.store(builder.fadd(builder.load(at_total, align=4), added), at_total, align=4)
+        total = _at(builder, args[0], _FLOATS)
+        added = builder.fadd(builder.load(total, align=4), _term8(builder, *args[1:]))
+        builder.store(added, total, align=4)
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp), codegen
 
 
+def _turn8(typingctx: Any, rows: Any, columns: Any, stride: Any) -> Any:
+    """Write float32 [8, 8] at ``rows`` turned to ``columns``, whose rows are ``stride`` bytes apart."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows, columns, stride = args
+        address = rows.type
+        held = [
+            builder.load(_at(builder, builder.add(rows, address(32 * r)), _FLOATS), align=4) for r in range(8)
+        ]
+        for half in (4, 2, 1):  # of what is turned: blocks off the diagonal change places
+            low, high = _halves(half)
+            turned = list(held)
+            for r in (r for r in range(8) if not r & half):
+                turned[r] = builder.shuffle_vector(held[r], held[r + half], low)
+                turned[r + half] = builder.shuffle_vector(held[r], held[r + half], high)
+            held = turned
+        for c in range(8):
+            to = builder.add(columns, builder.mul(stride, address(c)))
+            builder.store(held[c], _at(builder, to, _FLOATS), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+def _halves(half: int) -> tuple[Any, Any]:
+    """Return how two rows exchange their blocks of ``half`` columns: masks of the lower and of the upper row."""
+    low = [c + 8 - half if c & half else c for c in range(8)]
+    high = [c + 8 if c & half else c + half for c in range(8)]
+    return _INTS(low), _INTS(high)
+
+
 add8: Any = intrinsic(_add8)
+turn8: Any = intrinsic(_turn8)
 
 
 def _as(kind: Any, ir_kind: Any, given: Any) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 
 from nextpick.data.dataset import Interactions
 from nextpick.models import logit
-from nextpick.models.blend import ATTRIBUTES, COLUMNS, Tables, column, gather
+from nextpick.models.blend import ATTRIBUTES, COLUMNS, Tables, add_column, gather
 from nextpick.models.logit import Choices
 from nextpick.models.rows import read_only, weights_of
 from nextpick.models.threads import n_threads
@@ -182,10 +182,10 @@ def _fill(item, user, start, end, seeds, limit, tables, also, items, features, o
         more[n_more:] = also[q]
         touched, reached, slot, sums, own, taste = gather(history, user[q], limit, more, tables)
         n = len(touched)
-        columns = np.empty((n_columns, n), np.float32)
+        columns = np.zeros((n_columns, n), np.float32)
         score = np.zeros(n, np.float32)
         for d in range(n_columns):
-            column(d, touched, sums, own, taste, n_items, tables, columns[d])
+            add_column(d, 1.0, touched, sums, own, taste, n_items, tables, columns[d])
         columns[ATTRIBUTES, reached:] = 0.0  # as an answer has it
         for s in range(n):
             for d in range(7):

@@ -15,6 +15,7 @@ Sources:  models/blend.py: the logit; models/pairs.py, ridge.py, attributes.py: 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from nextpick.data.dataset import Data
 from nextpick.data.objective import tilt
 from nextpick.data.run import Run
 from nextpick.models import attributes, blend, pairs, popularity, ridge, weighing
-from nextpick.models.blend import Tables
+from nextpick.models.blend import Tables, Weights
 from nextpick.models.explain import explain
 from nextpick.models.rows import read_only, weights_of
 from nextpick.models.weighing import Peeled
@@ -95,13 +96,10 @@ def update(state: State, data: Data, params: Params, run: Run) -> State:
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
     """Return probabilities of the next item, float32; each full row sums to 1."""
     out = np.empty((len(queries), len(state["item_count"])), np.float32)
-    tables, limit = _tables_of(state), int(state["limit"][0])
+    tables, weights = _tables_of(state), _weights_of(state)
     for row, query in zip(out, queries, strict=True):
         b = weighing.bucket(len(query.items))
-        rest_sum, rest_most = state["rest_sums"][b].tolist()
-        blend.predict(
-            query.items, query.user, limit, state["weights"][b], state["rest"][b], rest_sum, rest_most, tables, row
-        )  # fmt: skip
+        blend.predict(query.items, query.user, b, weights, tables, row)
         if query.context:
             contextual.apply(state, query.context, row)
     if "tilt" in state:
@@ -128,8 +126,15 @@ def reached(state: State, query: Query) -> np.ndarray:
     return blend.reached(query.items, query.user, int(state["limit"][0]), _tables_of(state))
 
 
+_read_tables, _read_weights = itemgetter(*Tables._fields), itemgetter(*Weights._fields)
+
+
 def _tables_of(state: State) -> Tables:
-    return Tables(*(state[name] for name in Tables._fields))
+    return Tables._make(_read_tables(state))
+
+
+def _weights_of(state: State) -> Weights:
+    return Weights._make(_read_weights(state))
 
 
 def _linear(data: Data, run: Run) -> ridge.Ridge:

@@ -114,12 +114,6 @@ class Tails:
         """Return what the events of a group that are in memory were chosen from, None where there is nothing."""
         return self._lists.get(group)
 
-    def n_items(self, group: str) -> int:
-        """Return how many items the events of a group in memory are of; it grows with each new one."""
-        if self._reader.changed():
-            self._read()
-        return len(self._items.get(group, ()))
-
     def items(self, group: str, positions: Positions) -> dict[str, int]:
         """Return the items of a group's events after ``positions``, with the time of the first one in memory."""
         held = self._items.get(group, {})
@@ -127,9 +121,13 @@ class Tails:
 
     def n_puts(self, dataset: str) -> int:
         """Return a number that grows with each record put into a dataset."""
+        return self.met(dataset, "")[0]
+
+    def met(self, dataset: str, group: str) -> tuple[int, int]:
+        """Return ``n_puts`` of a dataset, and how many items the events of a group in memory are of: both only grow."""
         if self._reader.changed():
             self._read()
-        return self._n_puts.get(dataset, 0)
+        return self._n_puts.get(dataset, 0), len(self._items.get(group, ()))
 
     def puts(self, dataset: str, positions: Positions) -> list[Put]:
         """Return the records put into a dataset after ``positions``, in the order they came."""

@@ -52,7 +52,7 @@ class Newcomers:
         """Return a version of the newcomers alone, which scores nothing, or None without any; see ``is_ready``."""
         records, _ = version.info.datasets
         ref, dataset = group.views.get(records), group.datasets.get(records, "")
-        known = _Known(ref.path if ref else "", self._tails.n_puts(dataset), self._tails.n_items(group.arn))
+        known = _Known(ref.path if ref else "", *self._tails.met(dataset, group.arn))
         kept = self._found.get(version.name)
         if kept is None or kept[0] != known:
             if kept is not None and kept[1] is not None:

@@ -231,8 +231,10 @@ def _best(
     if version.info.explores_by_itself:
         weight, config = explore.DEFAULT_WEIGHT, {}
     cut_off = float(config.get("explorationItemAgeCutOff", explore.DEFAULT_CUT_OFF_DAYS))
+    if weight == 0.0 or (wish.new is None and not len(version.young.rows(cut_off))):
+        return _items(version, ranked, scores, ranked)
     young, worth, chance = _candidates(asker, campaign, version, scores, wish, cut_off)
-    if weight == 0.0 or len(young) == 0:
+    if len(young) == 0:
         return _items(version, ranked, scores, ranked)
     seed = explore.seed(version.name, wish.user or "", asker.now)
     rows, explored = explore.explore(ranked, young, worth, chance, weight, seed)

@@ -19,6 +19,7 @@ from nextpick.durable import make_dirs, sync
 from nextpick.errors import ServiceUnavailable
 from nextpick.store.stamp import Stamp
 from nextpick.store.whole import make_whole
+from nextpick.wal import write_ahead
 
 _SCHEMA = """CREATE TABLE IF NOT EXISTS event (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, dataset_group TEXT NOT NULL, user TEXT, session TEXT NOT NULL, item TEXT,
@@ -258,8 +259,7 @@ def remove(directory: Path, group: str, upto: dict[str, int]) -> int:
 
 def _open_for_writing(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+    write_ahead(connection)
     connection.execute(_SCHEMA)
     return connection
 

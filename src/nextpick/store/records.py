@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from nextpick.errors import ServiceUnavailable
 from nextpick.store.stamp import Stamp
+from nextpick.wal import write_ahead
 
 metadata = sa.MetaData()
 
@@ -287,8 +288,7 @@ def _columns(row: Resource | Job) -> dict[str, Any]:
 
 def _configure(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun below, so that a write takes its lock at once
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+    write_ahead(connection)
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from nextpick.durable import sync
 from nextpick.store.erase import truncate
 from nextpick.store.stamp import Stamp
+from nextpick.wal import write_ahead
 
 HASH_SPACE = 1 << 128
 LARGEST_RECORD = (
@@ -305,6 +306,5 @@ def old_letters_path(directory: Path) -> Path:
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+    write_ahead(connection)
     return connection

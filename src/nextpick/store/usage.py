@@ -14,6 +14,7 @@ from pathlib import Path
 from nextpick.clock import Clock
 from nextpick.durable import make_dirs
 from nextpick.store.whole import make_whole
+from nextpick.wal import write_ahead
 
 WINDOW_S = 300
 KEPT_S = 455 * 86400
@@ -83,8 +84,7 @@ class UsageCounter:
 
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
+    write_ahead(connection, "NORMAL")
     connection.execute(_SCHEMA)
     return connection
 

@@ -4,6 +4,8 @@ import sqlite3
 import threading
 from pathlib import Path
 
+from nextpick.wal import write_ahead
+
 _SCHEMA = """CREATE TABLE IF NOT EXISTS checkpoint (
     consumer TEXT NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (consumer, shard))"""
 
@@ -16,8 +18,7 @@ class Checkpoints:
         self._connection = sqlite3.connect(
             directory / "consumers.db", isolation_level=None, check_same_thread=False, timeout=30
         )
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=FULL")
+        write_ahead(self._connection)
         self._connection.execute(_SCHEMA)
 
     def get(self, consumer: str, shard: int) -> int | None:

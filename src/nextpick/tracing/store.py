@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nextpick.later import Later
+from nextpick.wal import write_ahead
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segment (
@@ -76,8 +77,7 @@ class Recorder:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=OFF")
+        write_ahead(db, "OFF")
         db.executescript(_SCHEMA)
         return db
 

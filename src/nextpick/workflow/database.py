@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nextpick.durable import make_dirs
 from nextpick.store.stamp import Stamp
+from nextpick.wal import write_ahead
 
 FOLDER = "workflow"
 _FILE = "workflow.db"
@@ -100,8 +101,7 @@ class Database:
                 self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
             )
             found.row_factory = sqlite3.Row
-            found.execute("PRAGMA journal_mode=WAL")
-            found.execute("PRAGMA synchronous=FULL")
+            write_ahead(found)
             self._local.connection = found
         return found
 
