@@ -9,6 +9,7 @@ from nextpick.data.dataset import Data, open_snapshot
 from nextpick.data.run import Run
 from nextpick.recipes import catalogue, evaluate, segments
 from nextpick.recipes.catalogue import RecipeInfo
+from nextpick.recipes.evaluate import Measured
 
 METRIC = "normalized_discounted_cumulative_gain_at_25"
 SEGMENT_METRIC = "recall_at_1_percent"
@@ -43,12 +44,12 @@ def prepared(snapshot: Path, config: dict[str, Any], event_type: str | None) -> 
     return objective.with_objective(data, config.get("optimizationObjective"))
 
 
-def measure(choice: Choice, data: Data, run: Run) -> dict[str, float]:
+def measure(choice: Choice, data: Data, run: Run) -> Measured:
     """Return the hold-out metrics of a choice on data that is not featurized yet."""
     module, params = choice.load()
     data = choice.featurized(data)
     if choice.info.type == "USER_SEGMENTATION":
-        return segments.evaluate(module, params, data, run)
+        return Measured(segments.evaluate(module, params, data, run))
     if hasattr(module, "evaluate"):
-        return module.evaluate(params, data, run)
+        return Measured(module.evaluate(params, data, run))
     return evaluate.evaluate(module, params, data, run)

@@ -51,7 +51,7 @@ def _best_recipe(config: dict[str, Any], data: Data, run: Run) -> Choice:
     seed, results = int(run.rng.integers(1 << 63)), []
     for i, choice in enumerate(choices):
         share = run.share(i / len(choices), (i + 1) / len(choices))._replace(rng=np.random.default_rng(seed))
-        results.append(measure(choice, data, share).get(metric, 0.0))
+        results.append(measure(choice, data, share).metrics.get(metric, 0.0))
     return choices[int(np.argmax(results))]
 
 

@@ -1,6 +1,7 @@
 """Imports what jobs need and forks for each of them: ``python -m nextpick.jobs.forkserver SOCKET_FD``.
 
-The imports of a job take longer than many a job's work, so they are made once. This process has one thread, so that a
+The imports of a job take longer than many a job's work, so they are made once; and compiled code is loaded once, while
+the first job does its work. This process has one thread, so that a
 fork of it is whole. It ends with whoever holds the other end of the socket, and by itself when no job came for a
 while; its forks end with it, as nobody would learn of their ends.
 
@@ -8,6 +9,7 @@ Messages are ``multiprocessing.connection``'s. In: ("start", number, arguments, 
 descriptor; ("kill", number). Out: ("started", number, pid), ("ended", number, status).
 """
 
+import contextlib
 import gc
 import os
 import signal
@@ -17,7 +19,7 @@ from multiprocessing.connection import Connection, wait
 
 from setproctitle import setproctitle
 
-from nextpick.jobs import child
+from nextpick.jobs import child, warm
 from nextpick.parent import end_with_parent
 
 _IDLE_S = 60.0
@@ -26,8 +28,7 @@ _IDLE_S = 60.0
 def main(socket_fd: str) -> None:
     """Fork until the socket ends; in a fork, do its job."""
     child.import_all()
-    gc.collect()
-    gc.freeze()  # what is here stays, and its pages are shared with the forks
+    _keep()
     setproctitle("python -m nextpick.jobs.forkserver")
     task = _Forks(Connection(int(socket_fd))).next_task()
     if task is not None:
@@ -35,8 +36,15 @@ def main(socket_fd: str) -> None:
         child.main(*task)
 
 
+def _keep() -> None:
+    """Have the collector leave alone what is here: it stays, and its pages are shared with the forks."""
+    gc.collect()
+    gc.freeze()
+
+
 class _Forks:
     def __init__(self, owner: Connection) -> None:
+        self._is_warm = False
         self._owner = owner
         self._alive, self._end_of_all = os.pipe()
         self._woken, self._wake = os.pipe()
@@ -62,6 +70,11 @@ class _Forks:
                         os.kill(pid, signal.SIGKILL)
                 elif task := self._start(number, *rest):
                     return task
+                elif not self._is_warm and not self._owner.poll() and warm.is_compiled():
+                    self._is_warm = True
+                    with contextlib.suppress(Exception):  # a job that meets it will tell
+                        warm.run()
+                    _keep()
             if not ready and not self._numbers:
                 return None
 

@@ -123,9 +123,14 @@ def train(
         tuning = tuning._replace(rng=work.run.rng.spawn(1)[0])  # what is measured next does not depend on it
         choice = choose(body, out / "snapshot", data, tuning)
         module, params = _fitting(choice, data)
-        metrics = measure(choice, data, run.share(0.4, 0.65))
+        metrics, measured = measure(choice, data, run.share(0.4, 0.65))
         data = choice.featurized(data)
-        state = module.fit(data, params, noting.share(0.65, 0.95))
+        if measured is not None and hasattr(
+            module, "update"
+        ):  # what was dear was learnt on nine users of ten
+            state = module.update(measured, data, params, noting.share(0.65, 0.95))
+        else:
+            state = module.fit(data, params, noting.share(0.65, 0.95))
     else:
         choice, metrics = chosen(base.body), base.internal["metrics"]
         _fitting(choice, data)

@@ -46,7 +46,7 @@ class Trials(NamedTuple):
     def value(self, hyperparameters: dict[str, str], seed: int, data: Data, run: Run) -> float:
         """Return how good hyperparameters are, by the metric asked for where the recipe has it."""
         choice = Choice(self.info, hyperparameters, features=self.features)
-        metrics = measure(choice, data, run._replace(rng=np.random.default_rng(seed)))
+        metrics = measure(choice, data, run._replace(rng=np.random.default_rng(seed))).metrics
         asked = self.config.get("hpoConfig", {}).get("hpoObjective", {})
         sign = -1.0 if asked.get("type", "").casefold() == "minimize" else 1.0
         names = (asked.get("metricName"), METRIC, SEGMENT_METRIC)

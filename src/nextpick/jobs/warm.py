@@ -1,12 +1,14 @@
 """The compilation that the first training and answer of an installation need, ahead of them.
 
 Numba keeps compiled code beside the modules, or where ``NUMBA_CACHE_DIR`` says. A server that finds none there has
-``python -m nextpick.jobs.warm PARENT_FD`` train on a little made data and answer from it.
+``python -m nextpick.jobs.warm PARENT_FD`` train on a little made data and answer from it. So does the server of job
+processes where it is compiled: then its forks need not load it.
 """
 
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 from nextpick import models
@@ -19,7 +21,7 @@ _N_USERS, _N_ITEMS, _LENGTH = 300, 200, 12
 
 def start(parent_fd: int) -> subprocess.Popen | None:
     """Compile in a process that ends with this one, unless it is done; ``parent_fd``: the pipe it watches."""
-    if _is_compiled():
+    if is_compiled():
         return None
     return subprocess.Popen(
         [sys.executable, "-m", "nextpick.jobs.warm", str(parent_fd)],
@@ -30,18 +32,26 @@ def start(parent_fd: int) -> subprocess.Popen | None:
     )
 
 
-def _is_compiled() -> bool:
-    """Whether the last function to be compiled has an index of its code that is not older than its source."""
+def is_compiled() -> bool:
+    """Tell whether the last function to be compiled has an index of its code with the digest of its source.
+
+    An older Numba's index has the source's time instead: what is compiled is then loaded once more, for a second.
+    """
     source = Path(models.__path__[0]) / "blend.py"
     kept = Path(os.environ.get("NUMBA_CACHE_DIR") or source.parent / "__pycache__")
-    changed = source.stat().st_mtime
-    return any(index.stat().st_mtime >= changed for index in kept.rglob("blend.predict-*.nbi"))
+    digest = sha256(source.read_bytes()).digest()
+    return any(digest in index.read_bytes() for index in kept.rglob("blend.predict-*.nbi"))
 
 
 def main(parent_fd: str) -> None:
-    """Train and answer once."""
+    """Compile what is not compiled."""
     end_with_parent(int(parent_fd))
     os.nice(_NICE)
+    run()
+
+
+def run() -> None:
+    """Train and answer once."""
     import numpy as np
 
     from nextpick.data.dataset import Data, Entities, Interactions
@@ -63,8 +73,8 @@ def main(parent_fd: str) -> None:
         Entities(Vocabulary.build([str(i) for i in range(k)]), (), np.zeros(k, np.int64))
         for k in (_N_ITEMS, _N_USERS)
     )
-    run = Run(lambda done, stage: None, lambda: False, rng)
-    state = module.fit(Data(interactions, items, users, _LENGTH), module.Params(), run)
+    once = Run(lambda done, stage: None, lambda: False, rng)
+    state = module.fit(Data(interactions, items, users, _LENGTH), module.Params(), once)
     warm(module, {name: read_only(array) for name, array in state.items()})
 
 

@@ -10,4 +10,4 @@ Source:   developer guide, "Recommended for you use case".
 from nextpick.recipes import aws_user_personalization as engine
 
 NAME = "aws-ecomm-recommended-for-you"
-Params, fit, score = engine.Params, engine.fit, engine.score
+Params, fit, update, score = engine.Params, engine.fit, engine.update, engine.score

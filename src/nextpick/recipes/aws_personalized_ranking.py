@@ -7,4 +7,4 @@ Answers: GetPersonalizedRanking(userId, inputList). Source: developer guide, "Pe
 from nextpick.recipes import aws_user_personalization as engine
 
 NAME = "aws-personalized-ranking"
-Params, fit, score = engine.Params, engine.fit, engine.score
+Params, fit, update, score = engine.Params, engine.fit, engine.update, engine.score

@@ -10,4 +10,4 @@ Source:   developer guide, "Top picks for you use case".
 from nextpick.recipes import aws_user_personalization as engine
 
 NAME = "aws-vod-top-picks"
-Params, fit, score = engine.Params, engine.fit, engine.score
+Params, fit, update, score = engine.Params, engine.fit, engine.update, engine.score

@@ -6,7 +6,7 @@ the truth.
 """
 
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from nextpick.data.run import Run
 from nextpick.data.split import holdout
 from nextpick.models.rows import read_only
 from nextpick.models.topk import top_k
-from nextpick.recipes.interface import Query
+from nextpick.recipes.interface import Query, State
 
 # Named with a literal k, as Personalize names them.
 WEIGHTED_NDCG = "normalized_discounted_cumulative_gain_with_event_weights_at_k"
@@ -25,7 +25,14 @@ _MOST_USERS = 5000
 _LONGEST = max(CUTOFFS)
 
 
-def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> dict[str, float]:
+class Measured(NamedTuple):
+    """Metrics, and the state they are of where it is one of ``fit``."""
+
+    metrics: dict[str, float]
+    state: State | None = None
+
+
+def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> Measured:
     """Fit on the training users, rank for the test users, and return the eight metrics.
 
     Where events have weights, or items a reward, there is a metric of that too.
@@ -60,4 +67,4 @@ def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> dict[str,
         least = min(float(data.reward.min()), 0.0)
         rewards = average_rewards(ranked, [truth.keys() for truth in truths], data.reward - least, _LONGEST)
         found[AVERAGE_REWARDS] = round(rewards, 4)
-    return {name: found[name] for name in sorted(found)}
+    return Measured({name: found[name] for name in sorted(found)}, state)

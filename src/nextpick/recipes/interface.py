@@ -11,16 +11,16 @@
     reached(state: State, query: Query) -> np.ndarray | None
     check(data: Data, params: Params) -> None
 
-``score`` returns float32 [n_queries, n_items], or [n_queries, len(items)] for the given rows of items (int32);
-higher is better. A state is arrays by name and nothing else; every state holds ``item_count`` int64 [n_items],
-the interactions of each item. ``rank_users`` returns float32 [n_users], each user's affinity to some items (rows,
-int32 [m]), and ``targets`` what is asked about when that is measured. A recipe whose
-state has rows of users can ``forget`` some (rows), and then has nothing of them. One whose metrics are not those of
-``evaluate.py`` has an ``evaluate`` of its own. One that has an ``update`` can be trained on newer data with what was
+``score`` returns float32 [n_queries, n_items], or [n_queries, len(items)] for the given rows of items (int32); higher
+is better. A state is arrays by name and nothing else; every state holds ``item_count`` int64 [n_items], the
+interactions of each item. ``rank_users`` returns float32 [n_users], each user's affinity to some items (rows, int32
+[m]), and ``targets`` what is asked about when that is measured. A recipe whose state has rows of users can ``forget``
+some (rows), and then has nothing of them. One whose metrics are not those of ``evaluate.py`` has an ``evaluate`` of
+its own. One that has an ``update`` can be trained on newer data, or on all of it after a measurement, with what was
 dear in an earlier state taken over. One that can say exactly what of an item's score each event made has ``reasons``;
 others are explained by scoring again without each event (``serving/reasons.py``). One whose answers tell which items
-only fill them up has ``reached``: the rows of those that do not, or None for all. One that needs something of the data
-beside the minimums of all recipes has a ``check``, which raises DataFailure.
+only fill them up has ``reached``: the rows of those that do not, or None for all. One that needs something of the
+data beside the minimums of all recipes has a ``check``, which raises DataFailure.
 """
 
 from collections.abc import Sequence
