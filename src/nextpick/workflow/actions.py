@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from nextpick.store import keys, outbox
 from nextpick.workflow import door, executions
 from nextpick.workflow.asl.failure import StateFailed
+from nextpick.workflow.errors import ExecutionAlreadyExists
 from nextpick.workflow.firing import Doing, Firing, Refused
 from nextpick.workflow.refusal import code_of, message_of
 from nextpick.workflow.tasks.functions import parts_of
@@ -46,7 +47,7 @@ def start_workflow(doing: Doing, firing: Firing) -> None:
     stem = re.sub(r"[^A-Za-z0-9_-]", "-", firing.source.partition("/")[2])
     try:
         door.begin(doing.database, machine, f"{stem[:60]}-{firing.number}", given, doing.context.clock.now())
-    except door.ExecutionAlreadyExists:
+    except ExecutionAlreadyExists:
         return  # by this firing, before it could say so: numbers are given once
 
 

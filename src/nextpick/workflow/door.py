@@ -17,7 +17,7 @@ from typing import Any
 from nextpick.access import directory
 from nextpick.access.guard import Caller, Guard
 from nextpick.clock import Clock
-from nextpick.errors import InvalidInput, ServiceError
+from nextpick.errors import InvalidInput
 from nextpick.settings import Settings
 from nextpick.store import keys
 from nextpick.store.records import Records
@@ -27,6 +27,18 @@ from nextpick.wire.shapes import service
 from nextpick.workflow import database, executions
 from nextpick.workflow.asl import definition
 from nextpick.workflow.database import Database
+from nextpick.workflow.errors import (
+    ExecutionAlreadyExists,
+    ExecutionDoesNotExist,
+    InvalidArn,
+    InvalidDefinition,
+    InvalidExecutionInput,
+    InvalidName,
+    InvalidToken,
+    MissingRequiredParameter,
+    StateMachineAlreadyExists,
+    StateMachineDoesNotExist,
+)
 from nextpick.workflow.executions import RUNNING, Event, Execution, Machine
 from nextpick.workflow.tasks.names import problem
 
@@ -36,53 +48,6 @@ _NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 _PAGE = 100
 _THREADS = 4
 _PASSED = {"iam:PassedToService": "states.amazonaws.com"}
-
-
-class _Plain(ServiceError):
-    """An error whose code is its class's name."""
-
-    def __init_subclass__(cls) -> None:
-        cls.code = cls.__name__
-
-
-class InvalidArn(_Plain):
-    """The provided Amazon Resource Name (ARN) is not valid."""
-
-
-class InvalidDefinition(_Plain):
-    """The provided Amazon States Language definition is not valid."""
-
-
-class InvalidName(_Plain):
-    """The provided name is not valid."""
-
-
-class InvalidToken(_Plain):
-    """The provided token is not valid."""
-
-
-class InvalidExecutionInput(_Plain):
-    """The provided JSON input data is not valid."""
-
-
-class StateMachineAlreadyExists(_Plain):
-    """A state machine with the same name but a different definition or role ARN already exists."""
-
-
-class StateMachineDoesNotExist(_Plain):
-    """The specified state machine does not exist."""
-
-
-class ExecutionAlreadyExists(_Plain):
-    """The execution has the same name as another execution (but a different input)."""
-
-
-class ExecutionDoesNotExist(_Plain):
-    """The specified execution does not exist."""
-
-
-class MissingRequiredParameter(_Plain):
-    """Request is missing a required parameter."""
 
 
 class StepFunctions:
