@@ -118,3 +118,31 @@ def test_a_handler_that_cannot_be_loaded_says_why(
     done = functions.invoke(name)
     assert done.error == "Unhandled"
     assert done.payload["errorType"] == kind
+
+
+CONFIG = "(require('./config').Config)()"
+SDK = {  # as the files of aws-sdk require each other
+    "package.json": '{"main": "lib/aws.js"}',
+    "lib/config.js": "exports.Config = function () { this.update = (more) => Object.assign(this, more); };",
+    "lib/core.js": f"exports.config = new {CONFIG};",
+    "lib/node_loader.js": f"const AWS = require('./core');\nAWS.config = new {CONFIG};",
+    "lib/aws.js": "require('./node_loader');\nmodule.exports = require('./core');",
+    "clients/s3.js": "require('../lib/node_loader');\nmodule.exports = require('../lib/core');",
+}
+PACKAGED = {f"node_modules/aws-sdk/{name}": text for name, text in SDK.items()}
+TOLD = "exports.handler = async () => [AWS.config.endpoint, AWS.config.s3ForcePathStyle, process.env.AWS_ENDPOINT_URL];"
+
+
+@pytest.mark.parametrize("name", ["aws-sdk", "aws-sdk/clients/s3"])
+def test_the_second_version_of_the_sdk_calls_this_server(functions: Functions, name: str) -> None:
+    one = "one" + name[-2:]
+    functions.node(one, {**PACKAGED, "index.js": f"const AWS = require('{name}');\n{TOLD}"})
+    endpoint, is_path_style, told = functions.invoke(one).payload
+    assert endpoint == told is not None
+    assert is_path_style
+
+
+def test_an_endpoint_that_a_handler_gives_the_sdk_stays(functions: Functions) -> None:
+    own = "AWS.config.update({ endpoint: 'http://elsewhere' });\nrequire('aws-sdk/clients/s3');\n"
+    functions.node("own", {**PACKAGED, "index.js": f"const AWS = require('aws-sdk');\n{own}{TOLD}"})
+    assert functions.invoke("own").payload[0] == "http://elsewhere"

@@ -5,6 +5,7 @@
 // "Using the Lambda context object to retrieve Node.js function information".
 
 import fs from 'node:fs';
+import Module from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -51,6 +52,19 @@ function shapeOf(error) {
   }
   return { errorType: typeof error, errorMessage: String(error), trace: [] };
 }
+
+// The SDK's second version, which does not read AWS_ENDPOINT_URL, is told where its services are as it is loaded.
+const required = Module._load;
+Module._load = function (request, parent, ...rest) {
+  const loaded = required.call(this, request, parent, ...rest);
+  if (/\bcore$/.test(request) && loaded.config && !loaded.config.endpoint) {
+    const file = Module._resolveFilename(request, parent);
+    if (file.endsWith(path.join('aws-sdk', 'lib', 'core.js'))) {
+      loaded.config.update({ endpoint: process.env.AWS_ENDPOINT_URL, s3ForcePathStyle: true });
+    }
+  }
+  return loaded;
+};
 
 async function load(name) {
   const root = process.env.LAMBDA_TASK_ROOT;
