@@ -17,6 +17,11 @@ settings.register_profile("the same each time", derandomize=True)
 settings.load_profile("the same each time")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One worker more than there are processors: tests often wait for the server and the jobs they start."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
     """An empty engine of the test's own."""

@@ -12,7 +12,7 @@ from worlds import settle
 class Server(ServerProcess):
     """A server whose clients check nothing and try once; it has what worlds.Shop needs of an api."""
 
-    def __init__(self, home: Path, workers: int = 2, **environ: str) -> None:
+    def __init__(self, home: Path, workers: int = 1, **environ: str) -> None:
         super().__init__(home, workers, **{"NEXTPICK_AUTO_REPORTS": "false", **environ})
         self.library = SimpleNamespace(home=home)
 

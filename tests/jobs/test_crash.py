@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="looks at pro
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    served = Server(tmp_path / "home")
+    served = Server(tmp_path / "home", workers=2)
     served.start()
     yield served
     served.stop()

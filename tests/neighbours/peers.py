@@ -62,9 +62,10 @@ def installed(name: str, *requirements: str) -> Path:
     home = ENVIRONMENTS / name
     done = home / "done"
     if not done.exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        pip = [home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, *requirements], check=True)
+        python = home / "bin" / "python"
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", home], check=True)
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile"]
+        subprocess.run([*pip, "--disable-pip-version-check", *requirements], check=True)
         done.touch()
     return home / "bin"
 

@@ -1,7 +1,7 @@
 """Imports what jobs need and forks for each of them: ``python -m nextpick.jobs.forkserver SOCKET_FD``.
 
 The imports of a job take longer than many a job's work, so they are made once; and compiled code is loaded once, while
-the first job does its work. This process has one thread, so that a
+the second job does its work: one that comes alone is not worth it. This process has one thread, so that a
 fork of it is whole. It ends with whoever holds the other end of the socket, and by itself when no job came for a
 while; its forks end with it, as nobody would learn of their ends.
 
@@ -44,7 +44,7 @@ def _keep() -> None:
 
 class _Forks:
     def __init__(self, owner: Connection) -> None:
-        self._is_warm = False
+        self._jobs, self._is_warm = 0, False
         self._owner = owner
         self._alive, self._end_of_all = os.pipe()
         self._woken, self._wake = os.pipe()
@@ -70,7 +70,7 @@ class _Forks:
                         os.kill(pid, signal.SIGKILL)
                 elif task := self._start(number, *rest):
                     return task
-                elif not self._is_warm and not self._owner.poll() and warm.is_compiled():
+                elif self._jobs > 1 and not self._is_warm and not self._owner.poll() and warm.is_compiled():
                     self._is_warm = True
                     with contextlib.suppress(Exception):  # a job that meets it will tell
                         warm.run()
@@ -93,6 +93,7 @@ class _Forks:
         if pid != 0:
             os.close(parent_fd)
             self._numbers[pid] = number
+            self._jobs += 1
             self._owner.send(("started", number, pid))
             return None
         signal.set_wakeup_fd(-1)
