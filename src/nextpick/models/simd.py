@@ -1,4 +1,4 @@
-"""What numba does not vectorise by itself: eight tables added or turned at once, fast logarithms."""
+"""What numba does not vectorise by itself: eight tables added or turned at once, maxima, fast logarithms."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 _FLOATS, _INTS = ir.VectorType(ir.FloatType(), 8), ir.VectorType(ir.IntType(32), 8)
@@ -60,6 +61,52 @@ def _turn8(typingctx: Any, rows: Any, columns: Any, stride: Any) -> Any:
     return types.void(types.intp, types.intp, types.intp), codegen
 
 
+def _most(builder: Any, value: Any) -> Any:
+    """Return the highest of a float32 [32]."""
+    for half in (16, 8, 4, 2, 1):
+        masks = (ir.VectorType(ir.IntType(32), half)(list(range(at, at + half))) for at in (0, half))
+        low, high = (builder.shuffle_vector(value, value, mask) for mask in masks)
+        value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
+    return builder.extract_element(value, ir.IntType(32)(0))
+
+
+def _most32(typingctx: Any, values: Any, at: Any) -> Any:
+    """Return the highest of 32 from place ``at`` on of ``values``, float32 in order."""
+    if (values.dtype, values.layout) != (types.float32, "C"):
+        raise TypingError(f"float32 in order is wanted, not {values}")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _most(builder, _load32(context, builder, signature, args, 0, ir.FloatType()))
+
+    return types.float32(values, types.intp), codegen
+
+
+def _most32_of(typingctx: Any, values: Any, at: Any, allowed: Any) -> Any:
+    """As ``_most32``, of those that are ``allowed``, bool in order; -inf without any."""
+    if (values.dtype, values.layout, allowed.dtype, allowed.layout) != (
+        types.float32,
+        "C",
+        types.boolean,
+        "C",
+    ):
+        raise TypingError(f"float32 and bool in order are wanted, not {values} and {allowed}")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = _load32(context, builder, signature, args, 0, ir.FloatType())
+        held = _load32(context, builder, signature, args, 2, ir.IntType(8))
+        none = ir.Constant(value.type, [float("-inf")] * 32)
+        return _most(builder, builder.select(builder.icmp_unsigned("!=", held, held.type(None)), value, none))
+
+    return types.float32(values, types.intp, allowed), codegen
+
+
+def _load32(context: Any, builder: Any, signature: Any, args: Any, number: int, kind: Any) -> Any:
+    """Return 32 of an array among the arguments, of which the second is the place."""
+    array = context.make_array(signature.args[number])(context, builder, args[number])
+    first = builder.gep(array.data, [args[1]])
+    return builder.load(builder.bitcast(first, ir.VectorType(kind, 32).as_pointer()), align=1)
+
+
 def _halves(half: int) -> tuple[Any, Any]:
     """Return how two rows exchange their blocks of ``half`` columns: masks of the lower and of the upper row."""
     low = [c + 8 - half if c & half else c for c in range(8)]
@@ -69,6 +116,8 @@ def _halves(half: int) -> tuple[Any, Any]:
 
 add8: Any = intrinsic(_add8)
 turn8: Any = intrinsic(_turn8)
+most32: Any = intrinsic(_most32)
+most32_of: Any = intrinsic(_most32_of)
 
 
 def _as(kind: Any, ir_kind: Any, given: Any) -> Any:

@@ -3,7 +3,9 @@
 import numba
 import numpy as np
 
-_BLOCK = 32
+from nextpick.models.simd import most32, most32_of
+
+_BLOCK = 32  # scores that most32 looks at
 
 
 @numba.njit(cache=True)
@@ -14,6 +16,7 @@ def top_k(scores: np.ndarray, k: int, allowed: np.ndarray | None = None) -> np.n
     The k-th best of the blocks' maxima is a bound that only a few scores reach; only blocks with one are read
     again. Scores must not be NaN.
     """
+    scores = np.ascontiguousarray(scores)
     k = min(k, len(scores))
     if k <= 0:
         return np.empty(0, np.int32)
@@ -23,7 +26,10 @@ def top_k(scores: np.ndarray, k: int, allowed: np.ndarray | None = None) -> np.n
     if n_blocks <= k:
         size = _push(scores, allowed, 0, len(scores), -np.inf, value, row, 0)
     else:
-        maxima = _maxima(scores, n_blocks) if allowed is None else _maxima_among(scores, allowed, n_blocks)
+        if allowed is None:
+            maxima = _maxima(scores, n_blocks)
+        else:
+            maxima = _maxima_among(scores, np.ascontiguousarray(allowed), n_blocks)
         _push(maxima, None, 0, n_blocks, -np.inf, value, row, 0)
         bound = value[0]
         size = 0
@@ -48,26 +54,19 @@ def rounded(scores: np.ndarray, rows: np.ndarray, decimals: int) -> np.ndarray:
     return values
 
 
-@numba.njit(cache=True, fastmath={"nnan", "nsz"})
+@numba.njit(cache=True)
 def _maxima(scores, n_blocks):
     maxima = np.empty(n_blocks, np.float32)
     for block in range(n_blocks):
-        best = scores[block * _BLOCK]
-        for i in range(block * _BLOCK + 1, (block + 1) * _BLOCK):
-            best = max(best, scores[i])
-        maxima[block] = best
+        maxima[block] = most32(scores, block * _BLOCK)
     return maxima
 
 
-@numba.njit(cache=True, fastmath={"nnan", "nsz"})
+@numba.njit(cache=True)
 def _maxima_among(scores, allowed, n_blocks):
     maxima = np.empty(n_blocks, np.float32)
-    least = np.float32(-np.inf)
     for block in range(n_blocks):
-        best = least
-        for i in range(block * _BLOCK, (block + 1) * _BLOCK):
-            best = max(best, scores[i] if allowed[i] else least)
-        maxima[block] = best
+        maxima[block] = most32_of(scores, block * _BLOCK, allowed)
     return maxima
 
 
