@@ -60,7 +60,7 @@ def main() -> None:
         server = Server(Path(directory) / "home")
         server.start()
         try:
-            arn, _, users = campaign(server)
+            arn, _, users = campaign(server, "aws-user-personalization")
             users = users[:2000]
             asked = {
                 "engine, signed": [
