@@ -10,12 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
-
 from nextpick.store import keys
-from nextpick.wire.shapes import models_dir
+from nextpick.wire.client import http_client
 
 _REGION = "us-east-1"
 _PATIENCE_S = 60.0
@@ -104,20 +100,10 @@ class ServerProcess:
 
         ``config`` is botocore's Config.
         """
-        nowhere = {
-            "profile": (None, None, None, None),
-            "config_file": (None, None, os.devnull, None),
-            "credentials_file": (None, None, os.devnull, None),
-        }
-        core = botocore.session.Session(session_vars=nowhere)
-        core.get_component("data_loader").search_paths.append(str(models_dir()))
         pair = keys.read(self.home / "credentials")[0]
-        return boto3.Session(botocore_session=core, region_name=_REGION).client(
-            service,  # pyright: ignore[reportCallIssue, reportArgumentType]  "nextpick" has no stubs
-            endpoint_url=self.url,
-            aws_access_key_id=pair.access_key,
-            aws_secret_access_key=pair.secret,
-            config=Config(proxies={}, **config),
+        own = {"proxies": {}, "retries": {"mode": "legacy"}, **config}
+        return http_client(
+            service, self.url, region=_REGION, access_key=pair.access_key, secret=pair.secret, **own
         )
 
     def log_tail(self, lines: int = 20) -> str:

@@ -1,5 +1,6 @@
 """boto3 clients that read nothing from the environment they run in."""
 
+import functools
 import os
 import threading
 from typing import Any
@@ -30,8 +31,9 @@ def http_client(
     """
     settings = {"retries": {"total_max_attempts": 1, "mode": "legacy"}, **config}
     with _making:
-        return boto3.Session(botocore_session=_session(), region_name=region).client(
+        return _session().client(
             service,  # pyright: ignore[reportCallIssue, reportArgumentType]  "nextpick" has no stubs
+            region_name=region,
             endpoint_url=url,
             aws_access_key_id=access_key,
             aws_secret_access_key=secret,
@@ -40,7 +42,9 @@ def http_client(
         )
 
 
-def _session() -> botocore.session.Session:
+@functools.cache
+def _session() -> boto3.Session:
+    """Return the one session of the process: reading the models is most of what making a client takes."""
     nothing = {
         "profile": (None, None, None, None),
         "config_file": (None, None, os.devnull, None),
@@ -48,4 +52,4 @@ def _session() -> botocore.session.Session:
     }
     session = botocore.session.Session(session_vars=nothing)
     session.get_component("data_loader").search_paths.append(str(models_dir()))
-    return session
+    return boto3.Session(botocore_session=session)
