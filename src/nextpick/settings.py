@@ -55,6 +55,10 @@ class Settings:
         "Whether each training is followed by an evaluation, and each import by a health report; both can be asked "
         "for otherwise.",
     )
+    tuning_s: float = _setting(
+        3600.0,
+        "How long HPO may begin trials; those that run then are finished, and the best so far is taken.",
+    )
     refresh_after_s: float = _setting(
         60.0,
         "Time between trainings of a version that follows its data: aws-trending-now, and aws-semantic-similarity "

@@ -109,6 +109,13 @@ def test_automl_tries_recipes_and_reports_the_best(shop: Shop) -> None:
     assert version["recipeArn"] == "arn:aws:personalize:::recipe/aws-user-personalization"
     described = shop.api.personalize.describe_solution(solutionArn=arn)["solution"]
     assert described["autoMLResult"] == {"bestRecipeArn": version["recipeArn"]}
+    report = shop.api.nextpick.get_job_report(resourceArn=version["solutionVersionArn"])["report"]
+    told = json.loads(report)["auto_ml"]
+    assert told["best"] == "aws-user-personalization"
+    found = told["recipes"]
+    ahead = found["aws-user-personalization"] - found["aws-popularity-count"]
+    assert told["ahead_by"] == pytest.approx(ahead, abs=1e-4)
+    assert ahead > 0
 
 
 @pytest.mark.parametrize(

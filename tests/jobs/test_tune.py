@@ -50,6 +50,14 @@ def tuned(of: Trials) -> dict[str, str]:
     return tune(of, {}, prepared(of.snapshot, {}, None), a_run())
 
 
+def test_no_trial_begins_when_the_time_is_over_and_the_defaults_are_tried_in_any_case(snapshot: Path) -> None:
+    notes: dict[str, Any] = {}
+    few = trials(snapshot, 6, 1)._replace(limit_s=0.0)
+    assert tune(few, {}, prepared(snapshot, {}, None), a_run()._replace(note=notes.__setitem__))
+    assert notes["tuning"]["tried"] == 1
+    assert notes["tuning"]["best"] == notes["tuning"]["defaults"] > 0
+
+
 def test_trials_in_processes_find_what_trials_in_one_find(
     snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

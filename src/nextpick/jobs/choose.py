@@ -1,10 +1,12 @@
 """What to train: the recipe and hyperparameters asked for, or those that AutoML or HPO find best.
 
 Both judge by the hold-out metrics, every candidate on the same users; what is then reported is measured anew, on
-another draw, so that it does not flatter the choice. Sources: developer guide, "Hyperparameters and HPO", "Using
+another draw, so that it does not flatter the choice. What was tried, and by how much the best is better, is noted for
+the version's report. Sources: developer guide, "Hyperparameters and HPO", "Using
 AutoML".
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,27 @@ from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
 
 _AUTO_ML_RECIPES = ("aws-user-personalization", "aws-popularity-count")
+_DECIMALS = 4
+
+Note = Callable[[str, Any], None]
 
 
-def choose(body: dict[str, Any], snapshot: Path, data: Data, run: Run) -> Choice:
-    """Return what a solution version (``body`` of its record) trains; ``data`` is the prepared ``snapshot``."""
+def choose(
+    body: dict[str, Any], snapshot: Path, data: Data, run: Run, note: Note, tuning_s: float = float("inf")
+) -> Choice:
+    """Return what a solution version (``body`` of its record) trains; ``data`` is the prepared ``snapshot``.
+
+    ``note`` takes what was tried, by name; ``tuning_s`` is how long HPO may begin trials.
+    """
     config = body.get("solutionConfig", {})
     given = config.get("algorithmHyperParameters", {})
     if body.get("performAutoML"):
-        return _best_recipe(config.get("autoMLConfig", {}), data, run)
+        return _best_recipe(config.get("autoMLConfig", {}), data, run, note)
     info = _find(body["recipeArn"].rpartition("/")[2])
     features = config.get("featureTransformationParameters", {})
     if body.get("performHPO"):
-        trials = Trials(info, features, snapshot, config, body.get("eventType"))
-        return Choice(info, tune(trials, given, data, run), True, features)
+        trials = Trials(info, features, snapshot, config, body.get("eventType"), tuning_s)
+        return Choice(info, tune(trials, given, data, run._replace(note=note)), True, features)
     return Choice(info, given, features=features)
 
 
@@ -44,7 +54,7 @@ def chosen(body: dict[str, Any]) -> Choice:
     return Choice(_find(body["recipeArn"].rpartition("/")[2]), given, tuned is not None, features)
 
 
-def _best_recipe(config: dict[str, Any], data: Data, run: Run) -> Choice:
+def _best_recipe(config: dict[str, Any], data: Data, run: Run, note: Note) -> Choice:
     names = [arn.rpartition("/")[2] for arn in config.get("recipeList", [])] or _AUTO_ML_RECIPES
     choices = [Choice(_find(name), {}) for name in names]
     metric = config.get("metricName", METRIC)
@@ -52,6 +62,15 @@ def _best_recipe(config: dict[str, Any], data: Data, run: Run) -> Choice:
     for i, choice in enumerate(choices):
         share = run.share(i / len(choices), (i + 1) / len(choices))._replace(rng=np.random.default_rng(seed))
         results.append(measure(choice, data, share).metrics.get(metric, 0.0))
+    best, *others = sorted(results, reverse=True)
+    told: dict[str, Any] = {
+        "metric": metric,
+        "recipes": dict(zip(names, results, strict=True)),
+        "best": names[int(np.argmax(results))],
+    }
+    if others:
+        told["ahead_by"] = round(best - others[0], _DECIMALS)
+    note("auto_ml", told)
     return choices[int(np.argmax(results))]
 
 

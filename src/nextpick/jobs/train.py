@@ -121,7 +121,8 @@ def train(
     if base is None:
         tuning = run.share(0.3, 0.4)
         tuning = tuning._replace(rng=work.run.rng.spawn(1)[0])  # what is measured next does not depend on it
-        choice = choose(body, out / "snapshot", data, tuning)
+        limit_s = work.settings.tuning_s
+        choice = choose(body, out / "snapshot", data, tuning, notes.__setitem__, limit_s)
         module, params = _fitting(choice, data)
         metrics, measured = measure(choice, data, run.share(0.4, 0.65))
         data = choice.featurized(data)

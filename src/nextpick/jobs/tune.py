@@ -9,6 +9,7 @@ nearest to them in the ranges, so that the result is never worse than these. Tri
 import multiprocessing
 import os
 import threading
+import time
 from multiprocessing.connection import wait
 from multiprocessing.pool import AsyncResult
 from pathlib import Path
@@ -35,18 +36,21 @@ _LOOK_EVERY_S = 0.2
 
 
 class Trials(NamedTuple):
-    """What every trial of a tuning shares; ``config`` and ``event_type`` are the solution's."""
+    """What every trial of a tuning shares; ``config`` and ``event_type`` are the solution's. ``limit_s``: how long
+    trials may begin, the first ones always."""
 
     info: RecipeInfo
     features: dict[str, str]
     snapshot: Path
     config: dict[str, Any]
     event_type: str | None
+    limit_s: float = float("inf")
 
     def value(self, hyperparameters: dict[str, str], seed: int, data: Data, run: Run) -> float:
         """Return how good hyperparameters are, by the metric asked for where the recipe has it."""
         choice = Choice(self.info, hyperparameters, features=self.features)
-        metrics = measure(choice, data, run._replace(rng=np.random.default_rng(seed))).metrics
+        alone = run._replace(rng=np.random.default_rng(seed), note=lambda name, told: None)
+        metrics = measure(choice, data, alone).metrics
         asked = self.config.get("hpoConfig", {}).get("hpoObjective", {})
         sign = -1.0 if asked.get("type", "").casefold() == "minimize" else 1.0
         names = (asked.get("metricName"), METRIC, SEGMENT_METRIC)
@@ -54,7 +58,10 @@ class Trials(NamedTuple):
 
 
 def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[str, str]:
-    """Return the best hyperparameters, named as Personalize names tuned ones, ``given`` where not tuned."""
+    """Return the best hyperparameters, named as Personalize names tuned ones, ``given`` where not tuned.
+
+    Tells ``run.note`` of ``tuning``: how many different ones were tried, and what the defaults and the best are worth.
+    """
     hpo = trials.config.get("hpoConfig", {})
     resources = hpo.get("hpoResourceConfig", {})
     most, parallel = (
@@ -69,8 +76,11 @@ def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[st
     sampler = optuna.samplers.TPESampler(seed=sampler_seed, n_startup_trials=min(10, max(most // 2, 2)))
     study = optuna.create_study(direction="maximize", sampler=sampler)
     known: dict[tuple[tuple[str, str], ...], float] = {}
+    end = time.monotonic() + trials.limit_s
     with _Workers(trials, seed, data, min(parallel, os.cpu_count() or 1)) as workers:
         for done in range(0, most, parallel):
+            if done and time.monotonic() >= end:
+                break
             asked = []
             for _ in range(min(parallel, most - done)):
                 first = done == 0 and not asked
@@ -91,6 +101,7 @@ def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[st
                         )
                     )
     best = max(known, key=lambda key: known[key])
+    run.note("tuning", {"tried": len(known), "defaults": known[_key(start)], "best": known[best]})
     return catalogue.tuned_names(trials.info, dict(best))
 
 
