@@ -186,7 +186,12 @@ def trending() -> None:
 def affinity() -> None:
     """Segments: who of the best 1 % of users takes the item, or an item of the category, later."""
     films = load_films(DATA / "ml-100k")
-    for name in ("aws-item-affinity", "aws-item-attribute-affinity"):
+    tastes = made_tastes()
+    for name, where, data in (
+        ("aws-item-affinity", "ml-100k", films),
+        ("aws-item-attribute-affinity", "ml-100k", films),
+        ("aws-item-attribute-affinity", "made data", tastes),
+    ):
         info = catalogue.find(name)
         assert info is not None
         module = catalogue.load(info)
@@ -195,10 +200,32 @@ def affinity() -> None:
             rank_users=lambda state, items: state["length"],
             targets=module.targets,
         )
-        print(f"Segments, hits and recall at 1 %, ml-100k: {name}")
+        print(f"Segments, hits and recall at 1 %, {where}: {name}")
         for label, of in (("most active users", active), (name, module)):
-            metrics = segments.evaluate(of, module.Params(), films, run())
+            metrics = segments.evaluate(of, module.Params(), data, run())
             print(f"  {label:42} {metrics['hits_at_1_percent']:.4f}  {metrics['recall_at_1_percent']:.4f}")
+
+
+def made_tastes() -> Data:
+    """Return 20,000 users who take from two of 60 kinds of items, seven times of ten; some take much, most little."""
+    rng = np.random.default_rng(5)
+    n_users, n_items, n_kinds = 20_000, 3000, 60
+    kind = np.arange(n_items) % n_kinds
+    lengths = np.minimum(2 + rng.pareto(1.5, n_users) * 8, 300).astype(np.int64)
+    offsets = np.concatenate(([0], np.cumsum(lengths)))
+    user = np.repeat(np.arange(n_users), lengths)
+    liked = rng.integers(0, n_kinds, (n_users, 2))[user, rng.integers(0, 2, len(user))]
+    of_kind = liked + n_kinds * rng.integers(0, n_items // n_kinds, len(user))
+    anything = (n_items * rng.random(len(user)) ** 2).astype(np.int64)
+    item = np.where(rng.random(len(user)) < 0.7, of_kind, anything).astype(np.int32)
+    when = 1_700_000_000 + 60 * (np.arange(len(user)) - offsets[user])
+    n = len(item)
+    interactions = Interactions(
+        offsets, item, when, np.full(n, -1, np.int16), np.full(n, np.nan, np.float32), ()
+    )
+    ids = [Vocabulary.build([f"{i}" for i in range(k)]) for k in (n_items, n_users)]
+    items = Entities(ids[0], (column("KIND", [[f"k{k}"] for k in kind]),), np.zeros(n_items, np.int64))
+    return Data(interactions, items, Entities(ids[1], (), np.zeros(n_users, np.int64)), int(when.max()))
 
 
 def actions() -> None:
