@@ -81,6 +81,8 @@ def test_what_is_used_is_on_the_bill_and_what_is_not_is_idle(shop: Shop) -> None
     api = shop.api
     version = shop.trained(shop.train(shop.solution("s", "aws-popularity-count")))["solutionVersionArn"]
     asked, unasked = (shop.deployed(name, version) for name in ("asked", "unasked"))
+    time.sleep(0.01)
+    at = time.time()
     for _ in range(5):
         shop.recommend(asked, userId="u1")
     now = time.time()
@@ -89,7 +91,7 @@ def test_what_is_used_is_on_the_bill_and_what_is_not_is_idle(shop: Shop) -> None
     assert used.gb > 0
     assert used.tps_hours.keys() == {asked, unasked}
     assert idle.find(api.personalize, api.nextpick, 7, now) == [], "both are new"
-    found = idle.find(api.personalize, api.nextpick, 0, now + 1, solutions=True)
+    found = idle.find(api.personalize, api.nextpick, (now - at) / DAY, now, solutions=True)
     assert [one.arn for one in found] == [unasked], "the solution is served by the other"
 
 
