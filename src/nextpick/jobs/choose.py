@@ -26,9 +26,7 @@ _DECIMALS = 4
 Note = Callable[[str, Any], None]
 
 
-def choose(
-    body: dict[str, Any], snapshot: Path, data: Data, run: Run, note: Note, tuning_s: float = float("inf")
-) -> Choice:
+def choose(body: dict[str, Any], snapshot: Path, data: Data, run: Run, note: Note, tuning_s: float) -> Choice:
     """Return what a solution version (``body`` of its record) trains; ``data`` is the prepared ``snapshot``.
 
     ``note`` takes what was tried, by name; ``tuning_s`` is how long HPO may begin trials.

@@ -126,9 +126,8 @@ def train(
         module, params = _fitting(choice, data)
         metrics, measured = measure(choice, data, run.share(0.4, 0.65))
         data = choice.featurized(data)
-        if measured is not None and hasattr(
-            module, "update"
-        ):  # what was dear was learnt on nine users of ten
+        # what is dear was learnt on nine users of ten
+        if measured is not None and hasattr(module, "update"):
             state = module.update(measured, data, params, noting.share(0.65, 0.95))
         else:
             state = module.fit(data, params, noting.share(0.65, 0.95))

@@ -16,21 +16,17 @@ def _at(builder: Any, address: Any, kind: Any) -> Any:
     return builder.inttoptr(address, kind.as_pointer())
 
 
-def _term8(builder: Any, code: Any, factor: Any) -> Any:
-    """Return ``factor[0:8] * code[0:8] * abs(code[0:8])``."""
-    value = builder.load(_at(builder, code, ir.VectorType(ir.IntType(8), 8)), align=1)
-    value = builder.sext(value, _INTS)
-    size = builder.select(builder.icmp_signed("<", value, _INTS(None)), builder.neg(value), value)
-    square = builder.sitofp(builder.mul(value, size), _FLOATS)
-    return builder.fmul(builder.load(_at(builder, factor, _FLOATS), align=4), square)
-
-
 def _add8(typingctx: Any, total: Any, code: Any, factor: Any) -> Any:
     """``total[0:8] += factor[0:8] * code[0:8] * abs(code[0:8])``, by their addresses: float32, int8, float32."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        total = _at(builder, args[0], _FLOATS)
-        added = builder.fadd(builder.load(total, align=4), _term8(builder, *args[1:]))
+        total, factor = (_at(builder, arg, _FLOATS) for arg in (args[0], args[2]))
+        value = builder.load(_at(builder, args[1], ir.VectorType(ir.IntType(8), 8)), align=1)
+        value = builder.sext(value, _INTS)
+        size = builder.select(builder.icmp_signed("<", value, _INTS(None)), builder.neg(value), value)
+        square = builder.sitofp(builder.mul(value, size), _FLOATS)
+        term = builder.fmul(builder.load(factor, align=4), square)
+        added = builder.fadd(builder.load(total, align=4), term)
         builder.store(added, total, align=4)
         return context.get_dummy_value()
 
@@ -72,8 +68,7 @@ def _most(builder: Any, value: Any) -> Any:
 
 def _most32(typingctx: Any, values: Any, at: Any) -> Any:
     """Return the highest of 32 from place ``at`` on of ``values``, float32 in order."""
-    if (values.dtype, values.layout) != (types.float32, "C"):
-        raise TypingError(f"float32 in order is wanted, not {values}")
+    _want(values, types.float32)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return _most(builder, _load32(context, builder, signature, args, 0, ir.FloatType()))
@@ -83,13 +78,8 @@ def _most32(typingctx: Any, values: Any, at: Any) -> Any:
 
 def _most32_of(typingctx: Any, values: Any, at: Any, allowed: Any) -> Any:
     """As ``_most32``, of those that are ``allowed``, bool in order; -inf without any."""
-    if (values.dtype, values.layout, allowed.dtype, allowed.layout) != (
-        types.float32,
-        "C",
-        types.boolean,
-        "C",
-    ):
-        raise TypingError(f"float32 and bool in order are wanted, not {values} and {allowed}")
+    _want(values, types.float32)
+    _want(allowed, types.boolean)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         value = _load32(context, builder, signature, args, 0, ir.FloatType())
@@ -98,6 +88,12 @@ def _most32_of(typingctx: Any, values: Any, at: Any, allowed: Any) -> Any:
         return _most(builder, builder.select(builder.icmp_unsigned("!=", held, held.type(None)), value, none))
 
     return types.float32(values, types.intp, allowed), codegen
+
+
+def _want(array: Any, kind: Any) -> None:
+    """Raise TypingError, at compilation, for an array of another kind, or one that is not contiguous."""
+    if (array.dtype, array.layout) != (kind, "C"):
+        raise TypingError(f"a contiguous array of {kind} is wanted, not {array}")
 
 
 def _load32(context: Any, builder: Any, signature: Any, args: Any, number: int, kind: Any) -> Any:
