@@ -1,9 +1,9 @@
 """One model on one data set, in a process and an environment of its own: ``contender.py NAME IN.npz OUT.npz``.
 
 IN: ``offsets`` and ``item``, users' histories; ``truth``, the item that each takes next; ``n_items``. OUT: ``rank`` of
-the truth in the whole catalogue without the user's own history, 10 for anything beyond the first ten; seconds and
-CPU seconds of the fit, users ranked a second, microseconds of CPU a user, megabytes at the peak. What is not of
-nextpick runs with its library's own ranking, its ties as they come.
+the truth in the whole catalogue without the user's own history, 10 for anything beyond the first ten and for a truth
+of that history, which nobody can name; seconds and CPU seconds of the fit, users ranked a second, microseconds of CPU a
+user, megabytes at the peak. What is not of nextpick runs with its library's own ranking, its ties as they come.
 """
 
 import resource
@@ -55,8 +55,8 @@ def nextpick(name: str) -> Callable[[Task], Rank]:
             for query, truth in zip(queries, task.truth.tolist(), strict=True):
                 scores = module.score(state, [query])[0]
                 own = scores[truth]
-                scores[query.items] = scores[truth] = -np.inf
-                ranks[query.user] = np.count_nonzero(scores >= own)
+                scores[truth] = scores[query.items] = -np.inf
+                ranks[query.user] = np.count_nonzero(scores >= own) if truth not in query.items else TOP
             return np.minimum(ranks, TOP)
 
         return rank

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nextpick.data.dataset import Data
 from nextpick.data.run import Run, Stopped
 from nextpick.jobs import tune as tuning
 from nextpick.jobs.choice import prepared
@@ -64,6 +65,42 @@ def test_trials_in_processes_find_what_trials_in_one_find(
     many = tuned(trials(snapshot, 6, 2))
     monkeypatch.setattr(tuning.os, "cpu_count", lambda: 1)
     assert tuned(trials(snapshot, 6, 2)) == many
+    monkeypatch.undo()
+    monkeypatch.setattr(tuning, "_LEAST_USERS", 1)
+    many = tuned(trials(snapshot, 6, 2))
+    monkeypatch.setattr(tuning.os, "cpu_count", lambda: 1)
+    assert tuned(trials(snapshot, 6, 2)) == many
+
+
+def test_of_many_users_a_trial_that_is_bad_on_a_quarter_of_them_ends_there(
+    snapshot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "_LEAST_USERS", 1)
+    fits: list[tuple[int, float]] = []
+    value = Trials.value
+
+    def counted(of: Trials, params: dict[str, str], seed: int, data: Data, run: Run, part: float) -> float:
+        """A stand-in for metrics of real data, where the fewer items count the better."""
+        fits.append((int(params["bptt"]), part))
+        assert value(of, params, seed, data, run, part) >= 0
+        return 1.0 / int(params["bptt"])
+
+    monkeypatch.setattr(Trials, "value", counted)
+    notes: dict[str, Any] = {}
+    of = trials(snapshot, 10, 1)
+    found = tune(of, {}, prepared(snapshot, {}, None), a_run()._replace(note=notes.__setitem__))
+    early, whole = ([bptt for bptt, share in fits if share == part] for part in (0.25, 1.0))
+    assert notes["tuning"]["tried"] == len(early) > len(whole)
+    assert notes["tuning"]["ended_early"] == len(early) - len(whole) > 0
+    assert whole[0] == 32  # the defaults, in any case
+    assert min(early) in whole
+    assert int(catalogue.plain_names(found)["bptt"]) == min(early)
+
+
+def test_a_part_of_the_users_is_the_same_part_for_every_trial(snapshot: Path) -> None:
+    of, data = trials(snapshot, 1, 1), prepared(snapshot, {}, None)
+    once, again, whole = (of.value({}, 5, data, a_run(), part) for part in (0.25, 0.25, 1.0))
+    assert once == again != whole
 
 
 def test_it_is_never_worse_than_the_defaults(snapshot: Path) -> None:
