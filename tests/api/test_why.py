@@ -12,6 +12,7 @@ from films import ALL, COMEDY, World
 from nextpick.jobs.work import versions_dir
 from nextpick.models.rows import read_only
 from nextpick.models.topk import top_k
+from nextpick.recipes import aws_hrnn
 from nextpick.recipes.interface import Query, Reasons
 from nextpick.serving import reasons
 from nextpick.serving.versions import CampaignView, Version, load
@@ -72,8 +73,23 @@ def test_contributions_sum_to_the_logit_which_is_the_log_of_the_score(world: Wor
         assert np.exp(found["logit"]) == pytest.approx(item["score"], rel=1e-6)
 
 
-def test_a_contribution_is_the_difference_that_leaving_the_event_out_makes(world: World) -> None:
-    arn = world.version("silent", "aws-hrnn")  # a recipe that gives no reasons of its own
+def test_the_source_of_an_answer_to_a_stranger_is_popularity(world: World) -> None:
+    told = why(world, world.exact, userId="a stranger", numResults=5)
+    assert {item["source"] for item in told["items"]} == {"popularity"}
+
+
+def test_a_ranking_says_what_the_engine_says(world: World) -> None:
+    campaign = world.deployed("ranked", world.version("ranked", "aws-personalized-ranking"))
+    told = why(world, campaign, userId="u3", inputList=["i1", "i2", "i3"])
+    assert told["method"] == "MODEL"
+    assert len(told["items"][0]["reasons"]["sources"]) > 5
+
+
+def test_a_contribution_is_the_difference_that_leaving_the_event_out_makes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(aws_hrnn, "reasons")
+    arn = world.version("silent", "aws-hrnn")
     campaign = world.deployed("silent", arn)
     told = why(world, campaign, userId="u3", numResults=1)
     assert told["method"] == "LEAVE_ONE_OUT"

@@ -53,6 +53,26 @@ def contender(report: dict[str, Any], name: str) -> dict[str, Any]:
     return next(c for c in report["contenders"] if c["name"] == name)
 
 
+def test_what_a_recipe_leaves_out_changes_neither_who_is_asked_nor_the_baselines() -> None:
+    data = walks()
+    plain = measured(data, "aws-popularity-count")
+    info = catalogue.find("aws-popularity-count")
+    assert info is not None
+    module, fitted_on = catalogue.load(info), []
+
+    def featurized(known: Data) -> Data:
+        fitted_on.append(known)
+        return known._replace(interactions=known.interactions.only(known.interactions.item % 2 == 0))
+
+    run = Run(lambda done, stage: None, lambda: False, np.random.default_rng(0))
+    report = backtest(module, module.Params(), info, data, run, featurized)
+    assert fitted_on[0].interactions.time.max() < report["split"]["at"]
+    assert report["split"] == plain["split"]
+    for name in (POPULAR, TRANSITIONS):
+        assert contender(report, name) == contender(plain, name)
+    assert contender(report, info.name) != contender(plain, info.name)
+
+
 def test_who_knows_what_comes_next_beats_recent_popularity() -> None:
     report = measured(walks())
     assert report["beats_recent_popularity"]

@@ -66,4 +66,4 @@ def _evaluate(work: Work, directory: str) -> dict[str, Any]:
         choice = chosen(body)
     data = prepared(work.versions / directory / "snapshot", body.get("solutionConfig", {}), event_type)
     module, params = choice.load()
-    return backtest(module, params, choice.info, choice.featurized(data), work.run)
+    return backtest(module, params, choice.info, data, work.run, choice.featurized)

@@ -1,7 +1,8 @@
 """Why an item has its logit: what each event of the history, and each member of the blend, adds to it.
 
 A sum over events (``blend.py``) is told event by event; of the logarithm of a sum, each has the share that it has of
-the sum. So all parts add up to the logit, and nothing is fitted beside the model.
+the sum. So all parts add up to the logit, and nothing is fitted beside the model. Popularity is told as against the
+mean of all items, which changes every item's logit alike: so parts of members compare, 0 being what says nothing.
 """
 
 import numpy as np
@@ -35,7 +36,8 @@ def explain(
 ) -> tuple[np.ndarray, float, dict[str, float]]:
     """Return what makes an item's logit: what each event adds, float64 [h]; what no event does; all by member.
 
-    The events [h] add up with the rest, and the members do, to the logit whose softmax the score is.
+    The events [h] add up with the rest, and the members do, to the logit whose softmax the score is, less what is the
+    same for all items.
     """
     touched, reached, slot, sums, own, taste = gather(
         history, user, limit, np.full(1, item, np.int32), tables
@@ -48,7 +50,8 @@ def explain(
     for d in np.flatnonzero(weights).tolist() if s < reached else range(SHARES, ATTRIBUTES):
         one = np.zeros(len(touched), np.float32)
         add_column(d, 1.0, touched, sums, own, taste, n_items, tables, one)
-        total[d] = float(weights[d]) * float(one[s])
+        mean = float(tables.log_share[d - SHARES].mean()) if SHARES <= d < ATTRIBUTES else 0.0
+        total[d] = float(weights[d]) * (float(one[s]) - mean)
         of_column[d] = total[d] * _share(d, newest, item, of_table, tables)
     events = np.zeros(len(history))
     events[len(history) - h :] = of_column.sum(axis=0)[::-1]

@@ -72,18 +72,20 @@ def tilt(p, z, weight):
 
 
 def parts(arrays: dict[str, np.ndarray], asked: Asked, item: int) -> tuple[np.ndarray, float]:
-    """Return what each event adds to an item's logit, float64 [h], and what none does; together they are the logit.
+    """Return what each event adds to an item's logit, float64 [h], and what none does; together they are the logit, as
+    against the mean of all items.
 
     The history is read from its newest event back: an event adds what the logit becomes with it beside all newer ones,
     less what it was without.
     """
     x, session = _read(arrays, asked), _session(arrays["graph"])  # [L, d]
     added, before = np.zeros(len(asked.items)), 0.0
+    own = arrays["items"][item] - arrays["items"].mean(axis=0)  # [d]
     for back in range(1, len(x) + 1):
         (h,) = session.run(None, {"x": x[-back:]})  # [d]
-        now = float(arrays["items"][item] @ h)
+        now = float(own @ h)
         added[-back], before = now - before, now
-    return added, float(arrays["bias"][item])
+    return added, float(arrays["bias"][item] - arrays["bias"].mean())
 
 
 def _read(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:

@@ -10,4 +10,10 @@ Source:   developer guide, "Recommended for you use case".
 from nextpick.recipes import aws_user_personalization as engine
 
 NAME = "aws-ecomm-recommended-for-you"
-Params, fit, update, score = engine.Params, engine.fit, engine.update, engine.score
+Params, fit, update, score, reasons = (
+    engine.Params,
+    engine.fit,
+    engine.update,
+    engine.score,
+    engine.reasons,
+)

@@ -17,7 +17,7 @@ from nextpick.recipes import aws_user_personalization as engine
 from nextpick.recipes.interface import State, feature, tunable
 
 NAME = "aws-hrnn-coldstart"
-score = engine.score
+score, reasons = engine.score, engine.reasons
 _LEAST_COLD, _MOST_COLD = 100, 80_000
 
 

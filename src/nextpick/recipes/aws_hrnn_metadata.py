@@ -11,7 +11,7 @@ from nextpick.recipes import aws_user_personalization as engine
 from nextpick.recipes.interface import State, tunable
 
 NAME = "aws-hrnn-metadata"
-score = engine.score
+score, reasons = engine.score, engine.reasons
 
 
 @dataclass(frozen=True, slots=True)

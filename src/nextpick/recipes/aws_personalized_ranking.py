@@ -7,4 +7,10 @@ Answers: GetPersonalizedRanking(userId, inputList). Source: developer guide, "Pe
 from nextpick.recipes import aws_user_personalization as engine
 
 NAME = "aws-personalized-ranking"
-Params, fit, update, score = engine.Params, engine.fit, engine.update, engine.score
+Params, fit, update, score, reasons = (
+    engine.Params,
+    engine.fit,
+    engine.update,
+    engine.score,
+    engine.reasons,
+)

@@ -10,4 +10,10 @@ Source:   developer guide, "Top picks for you use case".
 from nextpick.recipes import aws_user_personalization as engine
 
 NAME = "aws-vod-top-picks"
-Params, fit, update, score = engine.Params, engine.fit, engine.update, engine.score
+Params, fit, update, score, reasons = (
+    engine.Params,
+    engine.fit,
+    engine.update,
+    engine.score,
+    engine.reasons,
+)

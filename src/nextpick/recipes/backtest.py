@@ -57,8 +57,18 @@ class _Result(NamedTuple):
     values: dict[str, np.ndarray]
 
 
-def backtest(module: ModuleType, params: Any, info: RecipeInfo, data: Data, run: Run) -> dict[str, Any]:
+def backtest(
+    module: ModuleType,
+    params: Any,
+    info: RecipeInfo,
+    data: Data,
+    run: Run,
+    featurized: Callable[[Data], Data] = lambda known: known,
+) -> dict[str, Any]:
     """Return the evaluation of a recipe under ``params``, as JSON takes it.
+
+    ``featurized``: what the recipe is fitted on, of what was known; it says nothing of who is asked about, nor of the
+    baselines, so that these are the same for every recipe.
 
     ``status`` is MEASURED, or NOT_MEASURABLE with a ``reason`` and no figures: where the recipe does not rank items
     for users, or the timestamps are no clock.
@@ -74,7 +84,7 @@ def backtest(module: ModuleType, params: Any, info: RecipeInfo, data: Data, run:
     asked = _ask(split, info, data, run.rng)
     n_items = len(data.items.ids)
     run.checkpoint(0.0, "fitting on what was known before")
-    fitted = module.fit(split.train, params, run.share(0.0, 0.6))
+    fitted = module.fit(featurized(split.train), params, run.share(0.0, 0.6))
     state = {name: read_only(array) for name, array in fitted.items()}
     known = split.train.interactions
     popular = recent_popularity(known, n_items, split.train.latest)

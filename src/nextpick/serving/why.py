@@ -16,7 +16,7 @@ from nextpick.models.topk import top_k
 from nextpick.recipes.interface import Query, Reasons
 from nextpick.serving import recommend
 from nextpick.serving.filtering import Asked, Filtering
-from nextpick.serving.reasons import explain
+from nextpick.serving.reasons import NORMALISATION, explain
 from nextpick.serving.recommend import MOST_RESULTS, Asker, PredictedItem, Wish
 from nextpick.serving.versions import CampaignView, Version
 from nextpick.serving.views import Group
@@ -114,7 +114,8 @@ def explained(case: Case) -> dict[str, Any]:
         else:
             reasons = found.by_row[row]
             one |= {"rank": _rank(scores, row, allowed), "score": float(scores[row])}
-            one["source"] = max(reasons.sources, key=reasons.sources.__getitem__)
+            said = {name: part for name, part in reasons.sources.items() if name != NORMALISATION}
+            one["source"] = max(said, key=said.__getitem__)
             if row not in best:
                 one["source"] = "EXPLORATION"
             one["reasons"] = _reasons(version, query, reasons)
