@@ -2,14 +2,17 @@
 
 import importlib.util
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from served import Server, children_of, command_of
+from served import Server, children_of, command_of, wait_for_job_process
 from worlds import INTERACTIONS_SCHEMA, Shop
 
 pytestmark = [
@@ -50,7 +53,7 @@ def test_a_campaign_answers_by_the_network_and_its_worker_has_never_met_torch(sh
     told = json.loads(shop.api.nextpick.get_job_report(resourceArn=arn)["report"])["network"]
     assert told["used"], told
     campaign = shop.deployed("personal", arn)
-    tracker = shop.api.personalize.create_event_tracker(name="t", datasetGroupArn=shop.group)["trackingId"]
+    tracker = tracker_of(shop)
     for kind in range(TYPES):
         user = f"new{kind}"
         for at, (item, type_) in enumerate(((3, "t1"), (8, f"t{kind}"))):
@@ -77,6 +80,48 @@ def test_a_campaign_answers_by_the_network_and_its_worker_has_never_met_torch(sh
     mapped = Path(f"/proc/{worker}/maps").read_text()
     assert "/onnxruntime/" in mapped
     assert "/torch/" not in mapped
+
+
+def test_a_killed_training_goes_on_though_events_have_come_and_gives_the_same_bytes(shop: Shop) -> None:
+    solution = shop.solution("twice", "aws-user-personalization-v2")
+    tracker = tracker_of(shop)
+    models = []
+    for is_killed in (False, True):
+        arn = shop.train(solution)
+        if is_killed:
+            os.kill(process_with_a_checkpoint(shop, job_of(shop, arn)["jobId"]), signal.SIGKILL)
+            event = {"eventType": "t1", "sentAt": 1_700_200_000, "itemId": "i1"}
+            shop.api.events.put_events(trackingId=tracker, userId="u1", sessionId="x", eventList=[event])
+        assert shop.trained(arn)["status"] == "ACTIVE"
+        directory = max(
+            (shop.api.home / "blobs" / "versions").iterdir(), key=lambda path: path.stat().st_mtime
+        )
+        models.append({path.name: path.read_bytes() for path in (directory / "model").iterdir()})
+    assert job_of(shop, arn)["attempts"] == 2
+    assert models[0] == models[1]
+
+
+def tracker_of(shop: Shop) -> str:
+    """Return the tracking id of the group's event tracker, which is made where there is none."""
+    for known in shop.api.personalize.list_event_trackers(datasetGroupArn=shop.group)["eventTrackers"]:
+        described = shop.api.personalize.describe_event_tracker(eventTrackerArn=known["eventTrackerArn"])
+        return described["eventTracker"]["trackingId"]
+    return shop.api.personalize.create_event_tracker(name="t", datasetGroupArn=shop.group)["trackingId"]
+
+
+def job_of(shop: Shop, version: str) -> dict[str, Any]:
+    jobs = shop.api.nextpick.list_jobs()["jobs"]
+    return next(job for job in jobs if (job["resourceArn"], job["kind"]) == (version, "train"))
+
+
+def process_with_a_checkpoint(shop: Shop, job: str) -> int:
+    """Return the process of a training as soon as it has written down a round of the network."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if list((shop.api.home / "blobs" / "batches" / job).glob("*/round-*")):
+            return wait_for_job_process(shop.api.pid, job)
+        time.sleep(0.01)
+    raise AssertionError("no round was written down")
 
 
 def test_nothing_is_left_of_what_was_written_down_for_a_killed_training(shop: Shop) -> None:

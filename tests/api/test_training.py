@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from nextpick.jobs.choose import candidates
 from worlds import HEADER, Shop, checkerboard, open_api
 
 METRICS = {
@@ -116,6 +117,15 @@ def test_automl_tries_recipes_and_reports_the_best(shop: Shop) -> None:
     ahead = found["aws-user-personalization"] - found["aws-popularity-count"]
     assert told["ahead_by"] == pytest.approx(ahead, abs=1e-4)
     assert ahead > 0
+
+
+def test_automl_reads_texts_where_a_recipe_it_tries_does() -> None:
+    plain = {"performAutoML": True, "solutionConfig": {}}
+    listed = [f"arn:aws:personalize:::recipe/{name}" for name in ("aws-popularity-count", "aws-sims")]
+    for more, is_read in (([], False), (["arn:aws:personalize:::recipe/aws-user-personalization-v2"], True)):
+        body = {"performAutoML": True, "solutionConfig": {"autoMLConfig": {"recipeList": listed + more}}}
+        assert any(info.uses_texts for info in candidates(body)) == is_read
+    assert [info.name for info in candidates(plain)] == ["aws-user-personalization", "aws-popularity-count"]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def choose(body: dict[str, Any], snapshot: Path, data: Data, run: Run, note: Not
     config = body.get("solutionConfig", {})
     given = config.get("algorithmHyperParameters", {})
     if body.get("performAutoML"):
-        return _best_recipe(config.get("autoMLConfig", {}), data, run, note)
+        return _best_recipe(candidates(body), config.get("autoMLConfig", {}), data, run, note)
     info = _find(body["recipeArn"].rpartition("/")[2])
     features = config.get("featureTransformationParameters", {})
     if body.get("performHPO"):
@@ -52,9 +52,16 @@ def chosen(body: dict[str, Any]) -> Choice:
     return Choice(_find(body["recipeArn"].rpartition("/")[2]), given, tuned is not None, features)
 
 
-def _best_recipe(config: dict[str, Any], data: Data, run: Run, note: Note) -> Choice:
-    names = [arn.rpartition("/")[2] for arn in config.get("recipeList", [])] or _AUTO_ML_RECIPES
-    choices = [Choice(_find(name), {}) for name in names]
+def candidates(body: dict[str, Any]) -> list[RecipeInfo]:
+    """Return the recipes that a solution version or a recommender may be trained with."""
+    if not body.get("performAutoML"):
+        return [_find(body["recipeArn"].rpartition("/")[2])]
+    listed = body.get("solutionConfig", {}).get("autoMLConfig", {}).get("recipeList", [])
+    return [_find(name) for name in [arn.rpartition("/")[2] for arn in listed] or _AUTO_ML_RECIPES]
+
+
+def _best_recipe(infos: list[RecipeInfo], config: dict[str, Any], data: Data, run: Run, note: Note) -> Choice:
+    choices, names = [Choice(info, {}) for info in infos], [info.name for info in infos]
     metric = config.get("metricName", METRIC)
     seed, results = int(run.rng.integers(1 << 63)), []
     for i, choice in enumerate(choices):

@@ -18,7 +18,7 @@ from nextpick.data.objective import EventRule
 from nextpick.data.run import Run
 from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
-from nextpick.jobs.choose import choose, chosen
+from nextpick.jobs.choose import candidates, choose, chosen
 from nextpick.jobs.sources import events_of, find_sources
 from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, results
 from nextpick.models import artifact
@@ -26,12 +26,13 @@ from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
 from nextpick.resources import reports, training_data, versions
-from nextpick.resources.kinds import SOLUTION
+from nextpick.resources.kinds import DATASET, SOLUTION
 from nextpick.serving.versions import FORMAT, load
 from nextpick.store import log as event_log
 from nextpick.store.records import Resource, Transaction
 
 _MOST_ACTIONS = 1000
+_READ = "read.json"  # what a training reads, written down for the process that goes on
 
 log = logging.getLogger(__name__)
 
@@ -91,12 +92,13 @@ def train(
     whose hyperparameters, metrics and costly parts stay. Raises as ``perform``.
     """
     started = work.clock.now()
-    log_dir = work.settings.home / "log"
-    positions = event_log.positions(log_dir)
+    # what a killed process has learnt is there for the next one
+    run = work.run._replace(scratch=batches_dir(work.settings.home) / work.job.id)
+    positions = _positions(work, group, run)
     info = catalogue.find((body.get("recipeArn") or "").rpartition("/")[2])  # None where AutoML chooses
     found = find_sources(work, group, positions, info)
     out.mkdir()
-    config = body.get("solutionConfig", {})
+    config, infos = body.get("solutionConfig", {}), candidates(body)
     about_actions = info is not None and info.type == "PERSONALIZED_ACTIONS"
     rules = objective.event_rules(config, event_type)
     snapshot.build_snapshot(
@@ -107,16 +109,14 @@ def train(
         rules=rules,
         excluded_columns=excluded,
         about_actions=about_actions,
-        with_terms=info is not None and (info.reads_texts or info.uses_texts),
-        with_contexts=info is None or info.reads_context,
-        with_impressions=not about_actions and (info is None or info.explores),
+        with_terms=any(one.reads_texts or one.uses_texts for one in infos),
+        with_contexts=any(one.reads_context for one in infos),
+        with_impressions=not about_actions and any(one.explores for one in infos),
     )
     artifact.seal(out / "snapshot", {})
     data = prepared(out / "snapshot", config, event_type)._replace(now=int(started))
     _check(data, work, info, rules)
     notes: dict[str, Any] = {}
-    # what a killed process has learnt is there for the next one
-    run = work.run._replace(scratch=batches_dir(work.settings.home) / work.job.id)
     noting = run._replace(note=notes.__setitem__)
     if base is None:
         tuning = run.share(0.3, 0.4)
@@ -160,6 +160,28 @@ def train(
     }
     trained_on = {"parts": found.news.internal["parts"], "positions": positions, "started_at": started}
     return Trained(choice, metrics, trained_on, hours, report)
+
+
+def _positions(work: Work, group: str, run: Run) -> dict[str, int]:
+    """Return up to where the log of events is read. A job that goes on after a kill reads what it read before, unless a
+    dataset was written anew since: of other data nothing that was learnt could be taken over."""
+    assert run.scratch is not None
+    with work.records.read() as tx:
+        datasets = {
+            dataset.arn: [dataset.internal["parts"], dataset.internal.get("folded", {})]
+            for dataset in tx.find(DATASET.arn_kind, parent=group)
+        }
+    path = run.scratch / _READ
+    try:
+        noted = json.loads(path.read_text())
+        if noted["datasets"] == datasets:
+            return noted["positions"]
+    except (OSError, ValueError, KeyError):
+        pass
+    positions = event_log.positions(work.settings.home / "log")
+    run.scratch.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"datasets": datasets, "positions": positions}))
+    return positions
 
 
 def _fitting(choice: Choice, data: Data) -> tuple[ModuleType, Any]:
