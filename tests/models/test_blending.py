@@ -23,8 +23,9 @@ def choices(true: np.ndarray) -> Choices:
     return Choices(features, offsets, taken, np.ones(QUERIES, np.float32))
 
 
-def judged(true: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-    return blending._judged(choices(true), before, np.arange(QUERIES) % 2, lambda: None)
+def judged(true: np.ndarray, before: np.ndarray, fresh: int = QUERIES) -> tuple[np.ndarray, np.ndarray, bool]:
+    is_fresh = np.arange(QUERIES) < fresh
+    return blending._judged(choices(true), before, np.arange(QUERIES) % 2, is_fresh, lambda: None)
 
 
 def test_weights_that_made_the_choices_are_found_together() -> None:
@@ -33,6 +34,11 @@ def test_weights_that_made_the_choices_are_found_together() -> None:
     assert is_better
     assert gain[1].mean() > gain[0].mean() + 0.1
     assert found == pytest.approx(true, abs=0.2)
+
+
+def test_what_the_network_stopped_by_proves_nothing_for_it() -> None:
+    true, before = np.array([1.0, -0.5, 2.0]), np.array([1.0, -0.5, 0.0])
+    assert [judged(true, before, fresh)[2] for fresh in (0, 1, 300)] == [False, False, True]
 
 
 def test_a_network_that_knows_nothing_is_not_better() -> None:

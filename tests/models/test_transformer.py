@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -197,6 +198,35 @@ def test_what_events_add_makes_up_the_logit() -> None:
     assert np.count_nonzero(added) == LENGTH
     z = transformer_serve.logits(arrays, asked)
     assert added.sum() + rest == pytest.approx(z[7] - z.mean(), abs=1e-4)
+
+
+def test_where_a_gpu_has_too_little_memory_the_training_goes_to_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = trained(run())
+    devices: list[str] = []
+    train = transformer_train._train
+
+    def small(*given: Any) -> Any:
+        devices.append(given[6].type)
+        if len(devices) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return train(*given)
+
+    monkeypatch.setattr(transformer_train, "_train", small)
+    assert trained(run()) == plain
+    assert devices[-1] == "cpu"
+
+
+def test_items_are_drawn_as_often_as_they_should_be_and_those_nobody_took_never() -> None:
+    count = np.arange(N_ITEMS) * (np.arange(N_ITEMS) % 3 > 0)
+    plan = PLAN._replace(draws=200_000)
+    training = transformer_train._Training(
+        Network(SHAPE, content(np.random.default_rng(1))), plan, count, torch.device("cpu")
+    )
+    drawn = np.bincount(training._draws().numpy(), minlength=N_ITEMS) / plan.draws
+    assert (drawn[count == 0] == 0).all()
+    assert drawn == pytest.approx(training.drawn_by.numpy(), abs=0.005)
 
 
 @pytest.mark.parametrize("draws", [0, 16])

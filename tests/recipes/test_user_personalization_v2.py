@@ -1,6 +1,8 @@
 """aws-user-personalization-v2: a network where it helps, the instant engine where it does not or cannot be."""
 
+import builtins
 import importlib.util
+import sys
 from typing import Any
 
 import numpy as np
@@ -174,6 +176,35 @@ def test_without_the_extra_it_is_the_instant_engine_and_says_so(
     assert "nextpick[torch]" in told["why"]
     alone, _ = fitted(data, engine)
     assert all(np.array_equal(state[name], alone[name]) for name in (*state, *alone))
+
+
+@needs_torch
+def test_a_torch_that_cannot_be_loaded_leaves_the_instant_engine_and_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "nextpick.models.network", raising=False)
+    monkeypatch.delattr("nextpick.models.network", raising=False)
+
+    def broken(name: str, *given: Any) -> Any:
+        if name == "nextpick.models" and "network" in (given[2] or ()):
+            raise OSError("libtorch.so: wrong ELF class")
+        return real(name, *given)
+
+    real = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", broken)
+    data = world("types")
+    state, told = fitted(data)
+    assert told == {"used": False, "why": "PyTorch cannot be loaded here: libtorch.so: wrong ELF class"}
+    alone, _ = fitted(data, engine)
+    assert all(np.array_equal(state[name], alone[name]) for name in (*state, *alone))
+
+
+@needs_torch
+def test_two_fits_of_a_network_give_the_same_bytes(typed: tuple[State, dict[str, Any]]) -> None:
+    again, _ = fitted(world("types"))
+    assert {name: array.tobytes() for name, array in again.items()} == {
+        name: array.tobytes() for name, array in typed[0].items()
+    }
 
 
 @needs_torch

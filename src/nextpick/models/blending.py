@@ -4,7 +4,8 @@
 
 (w, v) are those of ``weighing.py``, with the network's likeliest items among the candidates, on queries that neither
 the blend's tables nor the network have seen. For each length of history v is 0 and w what it is without a network,
-unless two-fold validation, over users, is sure that it makes lists better: a network that does not help does not hurt.
+unless two-fold validation, over users, is sure that it makes lists better, on queries that have not even said when the
+network's training stops: a network that does not help does not hurt.
 """
 
 from collections.abc import Callable
@@ -23,13 +24,13 @@ from nextpick.models.weighing import Peeled
 
 _ALSO = 100  # likeliest items of the network
 _CUT = 10
-_SURE = 1.645  # standard errors: one in twenty useless networks would pass
+_SURE = 1.645  # standard errors: for a length of history, one in twenty useless networks would pass
 _CHECKED = 256  # queries
 
 
 class Chosen(NamedTuple):
     """Weights of the blend's columns, float32 [buckets, D], and of the network, float32 [buckets]; mean NDCG@10 of the
-    blend without and with it on ``n`` queries of whole histories that its weights were not learnt on."""
+    blend without and with it on ``n`` fresh queries of whole histories that its weights were not learnt on."""
 
     weights: np.ndarray
     of_network: np.ndarray
@@ -45,10 +46,12 @@ def choose(
     limit: int,
     alone: np.ndarray,
     network: dict[str, np.ndarray],
+    fresh: np.ndarray,
     rng: np.random.Generator,
     check: Callable[[], None] = lambda: None,
 ) -> Chosen:
-    """Return the weights; ``alone`` [buckets, D] are those without a network."""
+    """Return the weights; ``alone`` [buckets, D] are those without a network, ``fresh`` bool [Q] the queries that no
+    part of the network's training has seen."""
     weights, of_network = alone.copy(), np.zeros(len(alone), np.float32)
     seeds = rng.integers(1 << 31, size=len(peeled.user))
     whole = weighing.whole(peeled, interactions)
@@ -58,10 +61,10 @@ def choose(
         choices, items = weighing.features(peeled, rows, seeds, interactions, tables, limit, also, check)
         choices = _with(choices, items, vectors, network)
         before = np.append(alone[b], 0.0)
-        found, gain, is_better = _judged(choices, before, peeled.user[rows] % 2, check)
+        found, gain, is_better = _judged(choices, before, peeled.user[rows] % 2, fresh[rows], check)
         if is_better:
             weights[b], of_network[b] = found[:-1], found[-1]
-        gains.append(np.where(is_better, gain, gain[0])[:, np.isin(rows, whole)])
+        gains.append(np.where(is_better, gain, gain[0])[:, np.isin(rows, whole) & fresh[rows]])
         learnt.append(b)
     weighing.take_nearest(weights, learnt)
     weighing.take_nearest(of_network, learnt)
@@ -106,17 +109,17 @@ def _with(
 
 
 def _judged(
-    choices: Choices, before: np.ndarray, fold: np.ndarray, check: Callable[[], None]
+    choices: Choices, before: np.ndarray, fold: np.ndarray, fresh: np.ndarray, check: Callable[[], None]
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return weights [D + 1]; the gain of each query with the weights ``before`` and with those of the other fold,
-    [2, Q]; whether the latter is surely more."""
+    [2, Q]; whether the latter is surely more on ``fresh`` ones."""
     gain = np.stack((_gain(choices, before), np.zeros(len(fold))))
     for one in (0, 1):
         learnt_on, told_on = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
         if len(learnt_on) and len(told_on):
             gain[1, told_on] = _gain(choices.only(told_on), weighing.fit(choices.only(learnt_on), check))
-    more = gain[1] - gain[0]
-    is_better = bool(more.mean() > _SURE * more.std() / np.sqrt(len(more)))
+    more = (gain[1] - gain[0])[fresh]
+    is_better = len(more) > 1 and bool(more.mean() > _SURE * more.std() / np.sqrt(len(more)))
     found = weighing.fit(choices, check)
     return found, gain, is_better and found[-1] > 0
 

@@ -41,14 +41,16 @@ _MOST_OPERATIONS = 6e13  # of a training: about ten minutes of two cores
 _TOKENS = (256, 2048)  # of a step
 _STEPS_AN_EPOCH = 40
 _MOST_ROUNDS = 12
-_MOST_QUERIES = 1000  # that a round is measured on
+_MOST_QUERIES = 1000  # that a round is measured on, half of all at most
 _REPEATS = 0.05  # share of targets taken before, below which what a user has taken is not measured
 
 
 class Trained(NamedTuple):
-    """``arrays`` as ``transformer_serve.logits`` takes them, and how it went: steps, rounds, the best measure."""
+    """``arrays`` as ``transformer_serve.logits`` takes them; ``judged_on`` int64 [q], the peeled queries that have said
+    when to stop; how it went: steps, rounds, the best measure."""
 
     arrays: dict[str, np.ndarray]
+    judged_on: np.ndarray
     told: dict[str, float]
 
 
@@ -59,13 +61,17 @@ def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
     shape = shape._replace(n_codes=sides.n_codes)
     codes = transformer_batches.coded(left.offsets, np.asarray(left.time), np.asarray(left.event_type), sides)
     histories = Histories(np.asarray(left.offsets), np.asarray(left.item), codes, weights_of(left))
-    queries = _queries(data.interactions, peeled, sides, run.rng)
+    whole = run.rng.permutation(weighing.whole(peeled, data.interactions))
+    judged_on = whole[: min(_MOST_QUERIES, len(whole) // 2)]
+    queries = _queries(data.interactions, peeled, judged_on, sides)
     plan = _plan(histories, shape, len(content.bias))
     network, values = transformer_train.train(shape, content, histories, queries, plan, run)
     arrays = transformer_export.tables(network)
     arrays["reads"] = np.array([min(_SERVED, shape.length), *sides], np.int64)
     return Trained(
-        arrays, {"rounds": len(values), "steps": len(values) * plan.steps, "validation": max(values)}
+        arrays,
+        judged_on,
+        {"rounds": len(values), "steps": len(values) * plan.steps, "validation": max(values)},
     )
 
 
@@ -96,9 +102,8 @@ def _padded(held: attributes.Attributes) -> np.ndarray:
     return np.where(real, codes[at].astype(np.int64) + 1, 0)
 
 
-def _queries(interactions: Interactions, peeled: Peeled, sides: Sides, rng: np.random.Generator) -> Queries:
-    """Return some of the peeled queries, without a request clock, which not every caller has."""
-    rows = rng.permutation(weighing.whole(peeled, interactions))[:_MOST_QUERIES]
+def _queries(interactions: Interactions, peeled: Peeled, rows: np.ndarray, sides: Sides) -> Queries:
+    """Return the peeled queries ``rows``, without a request clock, which not every caller has."""
     start, end, taken = peeled.start[rows], peeled.end[rows], np.asarray(interactions.item)
     again = [taken[b] in taken[a:b] for a, b in zip(start, end, strict=True)]
     length = np.minimum(end - start, LENGTH)

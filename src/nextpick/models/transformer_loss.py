@@ -13,6 +13,8 @@ from torch import Tensor
 
 _CHUNK = 512  # positions: a chunk's logits over 3,400 items stay in the cache
 
+_TINY = 1e-12  # of weights that are all 0
+
 
 class _Full(torch.autograd.Function):
     """h [T, d], e [n, d], b [n], target [T] int64, weight [T] (sum 1), dtype of the products -> loss []."""
@@ -45,7 +47,7 @@ def full(h: Tensor, e: Tensor, b: Tensor, target: Tensor, weight: Tensor, dtype:
 
     h [T, d], e [n, d], b [n], target [T] int64, weight [T].
     """
-    return _Full.apply(h, e, b, target, weight / weight.sum(), dtype)  # pyright: ignore[reportReturnType]
+    return _Full.apply(h, e, b, target, weight / weight.sum().clamp(min=_TINY), dtype)  # pyright: ignore[reportReturnType]
 
 
 def sampled(
@@ -60,4 +62,4 @@ def sampled(
     others = h @ e.T + (b - log_q - torch.log(torch.tensor(float(len(e)))))  # [T, S]
     others = others.masked_fill(hit, -torch.inf)
     total = torch.logaddexp(own, torch.logsumexp(others, 1))  # [T]
-    return (weight * (total - own)).sum() / weight.sum()
+    return (weight * (total - own)).sum() / weight.sum().clamp(min=_TINY)

@@ -8,6 +8,7 @@ none of the last few was.
 """
 
 import copy
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
@@ -23,6 +24,8 @@ from nextpick.data.run import Run
 from nextpick.models import artifact, transformer_batches, transformer_loss
 from nextpick.models.transformer import Content, Network, Shape
 from nextpick.models.transformer_batches import Batch, Histories
+
+log = logging.getLogger(__name__)
 
 _RATE, _WARM_UP, _DECAY, _CLIP = 3e-3, 0.05, 0.01, 1.0
 _BETAS = (0.9, 0.98)
@@ -63,11 +66,30 @@ def train(
     Raises Stopped when ``run`` says so.
     """
     seed = int(run.rng.integers(1 << 31))
-    directory = run.scratch and run.scratch / _key(shape, content, histories, queries, plan, seed)
-    with torch.random.fork_rng():
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return _train(shape, content, histories, queries, plan, seed, device, run)
+    except torch.OutOfMemoryError:
+        log.warning("the GPU has too little memory for this network; it is trained on the CPU")
+        return _train(shape, content, histories, queries, plan, seed, torch.device("cpu"), run)
+
+
+def _train(
+    shape: Shape,
+    content: Content,
+    histories: Histories,
+    queries: Queries,
+    plan: Plan,
+    seed: int,
+    device: torch.device,
+    run: Run,
+) -> tuple[Network, list[float]]:
+    arithmetic = (str(device), torch.get_num_threads())  # sums depend on both
+    directory = run.scratch and run.scratch / _key(shape, content, histories, queries, plan, seed, arithmetic)
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         count = np.bincount(histories.item, minlength=len(content.bias))
-        training = _Training(Network(shape, content), plan, count)
+        training = _Training(Network(shape, content), plan, count, device)
         if directory:
             training.restore(directory)
         batches = _steps(histories, shape.length, plan, seed, training.n_steps)
@@ -87,8 +109,8 @@ def train(
 class _Training:
     """A network in training: its weights, their average, the optimizer, the best average so far."""
 
-    def __init__(self, network: Network, plan: Plan, count: np.ndarray) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    def __init__(self, network: Network, plan: Plan, count: np.ndarray, device: torch.device) -> None:
+        self.device = device
         self.plan, self.network = plan, network.to(self.device)
         self.averaged = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.weights, self.average = (dict(n.named_parameters()) for n in (self.network, self.averaged))
@@ -106,7 +128,9 @@ class _Training:
         # items nobody took have no place in the softmax: it would only teach their metadata to repel
         self.bias = self.network.content_bias.masked_fill(counts == 0, _NEVER)
         self.drawn_by = 0.5 * counts / counts.sum() + 0.5 * (counts > 0) / (counts > 0).sum()
+        self.drawn_up_to = self.drawn_by.cumsum(0)
         self.loss_dtype = torch.bfloat16 if _bfloat16_pays(self.device) else torch.float32
+        self.is_mixed = self.device.type == "cuda" and self.loss_dtype == torch.bfloat16
 
     def step(self, batch: Batch) -> None:
         warm_up = max(int(_WARM_UP * self.total), 1)
@@ -132,12 +156,12 @@ class _Training:
         if network.has_content:
             hidden = torch.rand(len(network.own.weight), device=self.device) < _HIDE_OWN  # [n_own + 1]
         target, weight = target[real], weight[real]  # [T]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_mixed):
             if not self.plan.draws:
                 table = network.items(None, hidden)  # [n, d]
                 h = network(F.embedding(item, table), codes)[real]  # [T, d]
                 return transformer_loss.full(h.float(), table, self.bias, target, weight, self.loss_dtype)
-            draws = torch.multinomial(self.drawn_by, self.plan.draws, replacement=True)  # [S]
+            draws = self._draws()
             h = network(network.items(item.flatten(), hidden).view(*item.shape, -1), codes)[real]  # [T, d]
             return transformer_loss.sampled(
                 h,
@@ -149,6 +173,11 @@ class _Training:
                 target[:, None] == draws,
                 weight,
             )
+
+    def _draws(self) -> Tensor:
+        """Return items drawn by ``drawn_by``, int64 [S]; ``torch.multinomial`` takes 2^24 items at most."""
+        u = torch.rand(self.plan.draws, dtype=torch.float64, device=self.device) * self.drawn_up_to[-1]
+        return torch.searchsorted(self.drawn_up_to, u, right=True).clamp(max=len(self.drawn_up_to) - 1)
 
     @torch.no_grad()
     def judge(self, queries: Queries) -> None:
@@ -224,8 +253,10 @@ def _steps(histories: Histories, length: int, plan: Plan, seed: int, skipped: in
 
 
 def _bfloat16_pays(device: torch.device) -> bool:
-    """Whether products of bfloat16 are quicker than of float32: on GPUs, and on CPUs with instructions for them."""
-    return device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    """Whether products of bfloat16 are quicker than of float32: where there are instructions for them."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported()
 
 
 def _key(*parts: Any) -> str:

@@ -71,13 +71,18 @@ def _with_network(
         why = f"{n_queries} events can be held out, {_LEAST_QUERIES} are needed to tell whether it helps"
         run.note("network", {"used": False, "why": why})
         return learnt.weights, {}
-    from nextpick.models import network
-
+    try:
+        from nextpick.models import network
+    except (ImportError, OSError) as problem:  # a package for another machine
+        run.note("network", {"used": False, "why": f"PyTorch cannot be loaded here: {problem}"})
+        return learnt.weights, {}
     trained = network.train(data, learnt.left.interactions, learnt.peeled, run.share(0.0, 0.9))
     arrays = {name: read_only(array) for name, array in trained.arrays.items()}
     run.checkpoint(0.9, "choosing how much the network counts")
+    peeled = learnt.peeled
+    fresh = ~np.isin(peeled.end, peeled.end[trained.judged_on])
     chosen = blending.choose(
-        learnt.peeled, data.interactions, learnt.tables, params.bptt, learnt.weights, arrays, run.rng, run.check
+        peeled, data.interactions, learnt.tables, params.bptt, learnt.weights, arrays, fresh, run.rng, run.check
     )  # fmt: skip
     used = bool(chosen.of_network.any())
     measured = {
