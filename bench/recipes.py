@@ -2,7 +2,8 @@
 
 ``python bench/recipes.py``. Data in NEXTPICK_DATA: MovieLens 100K with clock and metadata, MovieLens 1M and Amazon
 Beauty in order only; actions are made. The last event of each user is the truth where the next item is asked for, the
-newest 20 % where segments are; ties go against us. ± is the standard error.
+newest 20 % where segments are; ties go against us. ± is the standard error; the last figures are what a recipe is
+better by than the obvious baseline, user by user, and the standard error of that.
 """
 
 import time
@@ -47,12 +48,16 @@ def popularity(data: Data) -> Scores:
     return lambda query: counts.copy()
 
 
-def told(label: str, values: np.ndarray, started: float | None = None) -> None:
+def told(
+    label: str, values: np.ndarray, started: float | None = None, baseline: np.ndarray | None = None
+) -> None:
     seconds = f"  {time.perf_counter() - started:6.1f} s" if started is not None else ""
-    print(
-        f"  {label:42} {values.mean():.4f} ± {values.std() / np.sqrt(max(len(values), 1)):.4f}{seconds}",
-        flush=True,
-    )
+    more = "" if baseline is None else f"  {_with_error(values - baseline, '+')}"
+    print(f"  {label:42} {_with_error(values)}{seconds}{more}", flush=True)
+
+
+def _with_error(values: np.ndarray, sign: str = "") -> str:
+    return f"{values.mean():{sign}.4f} ± {values.std() / np.sqrt(max(len(values), 1)):.4f}"
 
 
 def leave_one_out(name: str) -> tuple[Data, list[np.ndarray], np.ndarray]:
@@ -74,6 +79,7 @@ def related() -> None:
     for name in ("ml-100k", "ml-1m", "amazon-beauty"):
         data, histories, truths = leave_one_out(name)
         print(f"Related items, NDCG@10 of the next item, {name}: {len(truths):,} users")
+        baseline: np.ndarray | None = None
         for label, fit in (
             ("popularity", popularity),
             ("cosine over users", cosine_over_users),
@@ -86,7 +92,8 @@ def related() -> None:
                 scores = score(Query(user, history, int(history[-1])))
                 scores[np.setdiff1d(history, truth)] = -np.inf
                 found[user] = gain(scores, int(truth))
-            told(label, found, started)
+            told(label, found, started, baseline if label.startswith("aws") else None)
+            baseline = found if label == "cosine over users" else baseline
 
 
 def cosine_over_users(data: Data) -> Scores:
@@ -112,6 +119,7 @@ def cold() -> None:
     warm = films._replace(interactions=films.interactions.only(~np.isin(films.interactions.item, hidden)))
     whole, most = cosine_over_users(films), popularity(warm)
     print(f"Related items of items without interactions, precision@10, ml-100k: {len(hidden)} items")
+    baseline = None
     for label, score in (
         ("popularity", most),
         ("random", lambda query: rng.random(len(counts))),
@@ -125,7 +133,8 @@ def cold() -> None:
             truth[hidden] = scores[hidden] = -np.inf
             best = np.argsort(-truth, kind="stable")[:20]
             found[at] = np.isin(np.argsort(-scores, kind="stable")[:10], best).mean()
-        told(label, found)
+        told(label, found, baseline=baseline)
+        baseline = found if label == "popularity" else baseline
 
 
 def ranking() -> None:
@@ -141,6 +150,7 @@ def ranking() -> None:
             free[histories[user]] = free[truths[user]] = 0
             lists.append(rng.choice(len(free), NEGATIVES, replace=False, p=free / free.sum()))
         print(f"Ranking of 100 items, NDCG@10, {name}: {len(users):,} users")
+        baseline = None
         for label, fit in (
             ("popularity", popularity),
             ("aws-personalized-ranking", partial(fitted, "aws-personalized-ranking")),
@@ -149,7 +159,8 @@ def ranking() -> None:
             score = fit(data)
             pairs = zip(users.tolist(), lists, strict=True)
             found = [gain(score(Query(u, histories[u])), int(truths[u]), others) for u, others in pairs]
-            told(label, np.array(found), started)
+            told(label, np.array(found), started, baseline)
+            baseline = np.array(found)
 
 
 def trending() -> None:
@@ -180,15 +191,19 @@ def trending() -> None:
             found[label].append(gain[picked].sum() / best)
     print(f"Trending, share of the possible gain of the next day, ml-100k: {len(found['popularity'])} days")
     for label, shares in found.items():
-        told(label, np.array(shares))
+        told(
+            label, np.array(shares), baseline=np.array(found["popularity"]) if label != "popularity" else None
+        )
 
 
 def affinity() -> None:
     """Segments: who of the best 1 % of users takes the item, or an item of the category, later."""
     films = load_films(DATA / "ml-100k")
-    tastes = made_tastes()
+    tastes, whole = made_tastes(), sequences("ml-1m")
+    longer = as_data(whole, int(max(items.max() for items in whole)) + 1)
     for name, where, data in (
         ("aws-item-affinity", "ml-100k", films),
+        ("aws-item-affinity", "ml-1m", longer),
         ("aws-item-attribute-affinity", "ml-100k", films),
         ("aws-item-attribute-affinity", "made data", tastes),
     ):
@@ -290,7 +305,7 @@ def main() -> None:
         (cold, ("ml-100k",)),
         (ranking, ("ml-100k", "ml-1m", "amazon-beauty")),
         (trending, ("ml-100k",)),
-        (affinity, ("ml-100k",)),
+        (affinity, ("ml-100k", "ml-1m")),
         (actions, ()),
     )
     for task, needs in tasks:

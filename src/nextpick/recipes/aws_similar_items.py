@@ -1,6 +1,11 @@
 """aws-similar-items: items like the given one, by the users they share and the metadata they share.
 
-Items with few interactions are likened by their metadata, those with many by their users.
+Items with few interactions are likened by their metadata, those with many by their users:
+
+    score(b | a) = t users(a, b) + (1 - t) metadata(a, b) (n_b + mean n)^((1 - d) / 2)      t = n_a / (n_a + 5)
+
+both terms brought to 1 at most. n are users of an item: of items alike by metadata alone the more popular ones are
+also the likelier to share users; d is popularity_discount_factor.
 
 Needs:    INTERACTIONS and, for the metadata, ITEMS.
 Answers:  GetRecommendations(itemId); without scores. An unknown item gets what is popular.
@@ -19,6 +24,7 @@ from nextpick.recipes.interface import Query, State, tunable
 
 NAME = "aws-similar-items"
 _ROW_LIMIT, _LONGEST_HISTORY = 500, 300
+_POPULAR = 0.5  # power of users; .25 to 1 are as good on items hidden for it
 _HALF_TRUST = 5.0  # interactions of an item at which users and metadata count alike
 
 
@@ -34,7 +40,8 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return rows of likeness by users, the items' attributes with their rarity, and ``users``."""
+    """Return rows of likeness by users, the items' attributes with their rarity, ``users``, and how much their number
+    counts, ``popular`` float32 [n_items]."""
     run.checkpoint(0.0, "counting shared users")
     interactions, n_items = data.interactions, len(data.items.ids)
     rows = cosine.likeness(
@@ -55,6 +62,7 @@ def fit(data: Data, params: Params, run: Run) -> State:
     np.cumsum(holders, out=holder_offsets[1:])
     item_of = np.repeat(np.arange(n_items, dtype=np.int32), np.diff(held.offsets))
     users = popularity.distinct_users(interactions.offsets, interactions.item, n_items)
+    known = (users + users.mean()) / max(users.max() + users.mean(), 1.0)
     return {
         "row_offsets": rows.offsets,
         "row_items": rows.items,
@@ -65,6 +73,7 @@ def fit(data: Data, params: Params, run: Run) -> State:
         "holder_offsets": holder_offsets,
         "holders": item_of[order],
         "users": users.astype(np.float32),
+        "popular": (known ** (_POPULAR * (1.0 - params.popularity_discount_factor))).astype(np.float32),
         "item_count": popularity.counts(interactions.item, n_items),
     }
 
@@ -84,6 +93,7 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
         own = slice(offsets[query.item], offsets[query.item + 1])
         shared, weights = state["row_items"][own], state["row_weights"][own]
         strongest = weights.max(initial=0.0) or 1.0
+        alike *= state["popular"]
         alike *= (1.0 - trust) / (alike.max() or 1.0)
         alike[shared] += trust * weights / strongest
         np.copyto(row, alike, where=alike > 0)
