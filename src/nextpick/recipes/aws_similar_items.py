@@ -2,10 +2,11 @@
 
 Items with few interactions are likened by their metadata, those with many by their users:
 
-    score(b | a) = t users(a, b) + (1 - t) metadata(a, b) (n_b + mean n)^((1 - d) / 2)      t = n_a / (n_a + 5)
+    score(b | a) = t_a u(a, b) + (1 - t_a + t_a (1 - t_b) w) m(a, b)         t_i = n_i / (n_i + 5)
 
-both terms brought to 1 at most. n are users of an item: of items alike by metadata alone the more popular ones are
-also the likelier to share users; d is popularity_discount_factor.
+u by users and m by metadata, both brought to 1 at most; n: interactions. m is weighed by (users of b + mean)^((1-d)/2):
+of items alike by metadata the more popular ones are also the likelier to share users; d: popularity_discount_factor.
+Beside a known item a new one b is worth what items alike by metadata are worth by users, u ~ w m by least squares.
 
 Needs:    INTERACTIONS and, for the metadata, ITEMS.
 Answers:  GetRecommendations(itemId); without scores. An unknown item gets what is popular.
@@ -25,6 +26,7 @@ from nextpick.recipes.interface import Query, State, tunable
 NAME = "aws-similar-items"
 _ROW_LIMIT, _LONGEST_HISTORY = 500, 300
 _POPULAR = 0.5  # power of users; .25 to 1 are as good on items hidden for it
+_KNOWN, _MOST_ASKED = 20, 300  # interactions of a known item; known items that w is learnt from
 _HALF_TRUST = 5.0  # interactions of an item at which users and metadata count alike
 
 
@@ -40,8 +42,8 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return rows of likeness by users, the items' attributes with their rarity, ``users``, and how much their number
-    counts, ``popular`` float32 [n_items]."""
+    """Return rows of likeness by users, the items' attributes with their rarity, ``users``, how much their number
+    counts (``popular`` float32 [n_items]), ``trust`` float32 [n_items], the t, and ``worth`` float32 [1], the w."""
     run.checkpoint(0.0, "counting shared users")
     interactions, n_items = data.interactions, len(data.items.ids)
     rows = cosine.likeness(
@@ -63,7 +65,8 @@ def fit(data: Data, params: Params, run: Run) -> State:
     item_of = np.repeat(np.arange(n_items, dtype=np.int32), np.diff(held.offsets))
     users = popularity.distinct_users(interactions.offsets, interactions.item, n_items)
     known = (users + users.mean()) / max(users.max() + users.mean(), 1.0)
-    return {
+    counts = popularity.counts(interactions.item, n_items)
+    state = {
         "row_offsets": rows.offsets,
         "row_items": rows.items,
         "row_weights": rows.weights,
@@ -74,28 +77,53 @@ def fit(data: Data, params: Params, run: Run) -> State:
         "holders": item_of[order],
         "users": users.astype(np.float32),
         "popular": (known ** (_POPULAR * (1.0 - params.popularity_discount_factor))).astype(np.float32),
-        "item_count": popularity.counts(interactions.item, n_items),
+        "item_count": counts,
+        "trust": (counts / (counts + _HALF_TRUST)).astype(np.float32),
     }
+    run.checkpoint(0.9, "weighing metadata")
+    return {**state, "worth": np.array([_worth(state, run.rng)], np.float32)}
+
+
+def _worth(state: State, rng: np.random.Generator) -> float:
+    """Return the w of known items."""
+    known = np.flatnonzero(state["item_count"] >= _KNOWN)
+    both = squares = 0.0
+    for a in rng.choice(known, min(len(known), _MOST_ASKED), replace=False).tolist():
+        u, m = _by_users(state, a)[known], _by_metadata(state, a)[known]
+        both, squares = both + float(u @ m), squares + float(m @ m)
+    return both / squares if squares else 0.0
+
+
+def _by_users(state: State, item: int) -> np.ndarray:
+    """Return u of all items, float32 [n_items]."""
+    own = slice(*state["row_offsets"][item : item + 2].tolist())
+    out = np.zeros(len(state["users"]), np.float32)
+    weights = state["row_weights"][own]
+    out[state["row_items"][own]] = weights / (weights.max(initial=0.0) or 1.0)
+    return out
+
+
+def _by_metadata(state: State, item: int) -> np.ndarray:
+    """Return m of all items, float32 [n_items]."""
+    out = np.zeros(len(state["users"]), np.float32)
+    attributes.likeness(item, state["held"], state["codes"], state["rarity"], state["holder_offsets"],
+                        state["holders"], out)  # fmt: skip
+    out *= state["popular"]
+    return out / (out.max() or np.float32(1.0))
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
     """Return likeness to each query's item, float32; -inf for the item itself."""
-    offsets, users = state["row_offsets"], state["users"]
+    users, trust = state["users"], state["trust"]
     fallback = (users / (users.max(initial=1.0) + 1.0) - 1.0).astype(np.float32)
     out = np.tile(fallback, (len(queries), 1))
     for row, query in zip(out, queries, strict=True):
         if query.item < 0:
             continue
-        trust = state["item_count"][query.item] / (state["item_count"][query.item] + _HALF_TRUST)
-        alike = np.zeros_like(row)
-        attributes.likeness(query.item, state["held"], state["codes"], state["rarity"], state["holder_offsets"],
-                            state["holders"], alike)  # fmt: skip
-        own = slice(offsets[query.item], offsets[query.item + 1])
-        shared, weights = state["row_items"][own], state["row_weights"][own]
-        strongest = weights.max(initial=0.0) or 1.0
-        alike *= state["popular"]
-        alike *= (1.0 - trust) / (alike.max() or 1.0)
-        alike[shared] += trust * weights / strongest
+        a = query.item
+        alike = _by_metadata(state, a)
+        alike *= 1.0 - trust[a] + trust[a] * (1.0 - trust) * state["worth"][0]
+        alike += trust[a] * _by_users(state, a)
         np.copyto(row, alike, where=alike > 0)
         row[query.item] = -np.inf
     return out if items is None else out[:, items]
