@@ -14,7 +14,10 @@ import time
 from multiprocessing import Pipe, reduction
 from typing import Protocol
 
-_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "2")
+from nextpick.models.threads import n_threads
+
+# unless the server's environment says otherwise
+_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(n_threads()))
 
 _lock = threading.Lock()
 _current: "_Server | None" = None
@@ -35,7 +38,7 @@ def start(arguments: tuple[str, ...], environ: dict[str, str], parent_fd: int) -
 
     Raises OSError where no process can be started.
     """
-    environ = {**os.environ, **environ, **_THREADS, "OMP_WAIT_POLICY": "PASSIVE"}
+    environ = {**_THREADS, **os.environ, **environ, "OMP_WAIT_POLICY": "PASSIVE"}
     if sys.platform != "linux":
         return subprocess.Popen(
             [sys.executable, "-m", "nextpick.jobs.child", *arguments, str(parent_fd)],
@@ -54,7 +57,7 @@ class _Server:
         self._ours, theirs = Pipe()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "nextpick.jobs.forkserver", str(theirs.fileno())],
-            env={**os.environ, **_THREADS, "OMP_WAIT_POLICY": "PASSIVE"},
+            env={**_THREADS, **os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
             stdin=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
             start_new_session=True,

@@ -1,4 +1,4 @@
-"""A sequential linear model: the next item by ridge regression on the decayed history, over the most taken items.
+"""A sequential linear model: the next item by ridge regression on the decayed history, of catalogues that it fits.
 
 At each step t of a user, x_t has for each decay d the history as sum over ages k of d^k e(h_k); y_t is the next
 item, one-hot. B = (X'X + L)^-1 X'Y needs no X: with C_d the counts of pairs a then b, each further step counting d,

@@ -1,4 +1,4 @@
-"""How many threads compiled code runs in."""
+"""How many threads a training runs in."""
 
 import os
 

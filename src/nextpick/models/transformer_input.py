@@ -5,8 +5,6 @@ the next event is, for the newest one, the time until the request: the request c
 some sequences and only the time until the next event from others, so that the network answers queries with and
 without times, with and without a clock. Sources: request-aware attention bias of HSTU (Zhai et al. 2024, §3.1), here
 as embeddings, which cost nothing per pair of events; TiSASRec (Li et al. 2020).
-
-More that is known at the time of an event, such as contextual metadata, is one more column of codes.
 """
 
 from math import log2
