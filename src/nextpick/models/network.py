@@ -29,16 +29,16 @@ from nextpick.models.transformer_input import Sides
 from nextpick.models.transformer_train import Plan, Queries
 from nextpick.models.weighing import Peeled
 
-_WIDTH, _BLOCKS, _DROPOUT = 64, 2, 0.1
-LENGTH = 50  # of the history it is trained on
-_SERVED = 32  # newest events that an answer reads: no worse on held-out items, and a third cheaper
+_WIDTH, _BLOCKS, _DROPOUT = 64, 2, 0.05
+LENGTH = 200  # of the history it is trained on
+_SERVED = 32  # newest events that an answer reads: of 50 it is hardly better, and dearer
 _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata
 _MOST_ATTRIBUTES = 16  # of an item
 _FULL_SOFTMAX = 30_000  # items; of more, a step sees a sample
 _DRAWS = 2048
 _EPOCHS, _LEAST_STEPS = 12, 150
 _MOST_OPERATIONS = 6e13  # of a training: about ten minutes of two cores
-_TOKENS = (256, 2048)  # of a step
+_TOKENS = (256, 4096)  # of a step
 _STEPS_AN_EPOCH = 40
 _MOST_ROUNDS = 12
 _MOST_QUERIES = 1000  # that a round is measured on, half of all at most
