@@ -20,7 +20,7 @@ def rows() -> str:
     times = {
         "i0": rng.integers(START, latest, 4000),
         "i1": rng.integers(START, START + 120 * HOUR, 4000),
-        "i2": rng.integers(latest - HOUR, latest, 60),
+        "i2": rng.integers(latest - HOUR, latest, 120),
         "i3": rng.integers(latest - 24 * HOUR, latest, 400),
     }
     times |= {f"i{i}": rng.integers(START, latest, 40) for i in range(4, 30)}

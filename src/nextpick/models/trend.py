@@ -1,14 +1,16 @@
 """What is on the rise: items taken more often of late than in the long run.
 
-    rise = r(1) - r(60)        r(h) = sum over an item's events of ln 2 / h * 0.5^(age / h), ages in windows of time
+    rise = 0.4 r(1) + 0.3 r(4) + 0.3 r(16) - r(60)
+    r(h) = sum over an item's events of ln 2 / h * 0.5^(age / h), ages in windows of time
 
-r(h) is the events a window that a mean with a half-life of h windows sees. Against the window before the newest alone,
-what is at its height would be taken for a trend, and fall next (regression to the mean).
+r(h) is the events a window that a mean with a half-life of h windows sees. Of late is the newest window most, and
+longer ones too, as one window alone is mostly chance. Against the window before the newest, what is at its height would
+be taken for a trend, and fall next (regression to the mean).
 """
 
 import numpy as np
 
-_FAST, _SLOW = 1.0, 60.0  # half-lives, in windows
+_LATE, _SLOW = {1.0: 0.4, 4.0: 0.3, 16.0: 0.3}, 60.0  # half-lives in windows, how much they count
 _LEAST_IN_WINDOW = 100
 
 
@@ -19,8 +21,10 @@ def rise(item: np.ndarray, time: np.ndarray, n_items: int, latest: int, window_s
     (``window``): a trend of five events is noise.
     """
     window_s = window(time, latest, window_s)
-    fast, slow = (rate(item, time, n_items, latest, window_s, half_life) for half_life in (_FAST, _SLOW))
-    return (fast - slow).astype(np.float32)
+    found = -rate(item, time, n_items, latest, window_s, _SLOW)
+    for half_life, share in _LATE.items():
+        found += share * rate(item, time, n_items, latest, window_s, half_life)
+    return found.astype(np.float32)
 
 
 def long_run(item: np.ndarray, time: np.ndarray, n_items: int, latest: int, window_s: float) -> np.ndarray:
