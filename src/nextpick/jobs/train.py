@@ -6,6 +6,7 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 import json
 import logging
 import math
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from nextpick.data.run import Run
 from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
 from nextpick.jobs.choose import candidates, choose, chosen
+from nextpick.jobs.queue import Fenced
 from nextpick.jobs.sources import events_of, find_sources
 from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, results
 from nextpick.models import artifact
@@ -91,9 +93,30 @@ def train(
     event_type: all that is trained on;  excluded: by dataset type, columns to leave out;  base: a version to update,
     whose hyperparameters, metrics and costly parts stay. Raises as ``perform``.
     """
-    started = work.clock.now()
     # what a killed process has learnt is there for the next one
-    run = work.run._replace(scratch=batches_dir(work.settings.home) / work.job.id)
+    scratch = batches_dir(work.settings.home) / work.job.id
+    try:
+        made = _train(work, out, body, group, event_type, excluded, base, work.run._replace(scratch=scratch))
+    except Fenced:  # another process is at it, in the same place
+        raise
+    except Exception:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
+    return made
+
+
+def _train(
+    work: Work,
+    out: Path,
+    body: dict[str, Any],
+    group: str,
+    event_type: str | None,
+    excluded: dict[str, list[str]],
+    base: Resource | None,
+    run: Run,
+) -> Trained:
+    started = work.clock.now()
     positions = _positions(work, group, run)
     info = catalogue.find((body.get("recipeArn") or "").rpartition("/")[2])  # None where AutoML chooses
     found = find_sources(work, group, positions, info)
