@@ -57,7 +57,7 @@ class Settings:
     )
     tuning_s: float = _setting(
         3600.0,
-        "How long HPO may begin trials; those that run then are finished, and the best so far is taken.",
+        "How long HPO may try hyperparameters, the first trials aside; the best so far is taken.",
     )
     refresh_after_s: float = _setting(
         60.0,

@@ -59,6 +59,15 @@ def test_no_trial_begins_when_the_time_is_over_and_the_defaults_are_tried_in_any
     assert notes["tuning"]["best"] == notes["tuning"]["defaults"] > 0
 
 
+def test_a_trial_that_the_time_ends_is_worth_nothing(snapshot: Path) -> None:
+    of, data = trials(snapshot, 1, 1), prepared(snapshot, {}, None)
+    now = time.monotonic()
+    assert of.value({}, 1, data, a_run(), end=now) == -np.inf
+    assert of.value({}, 1, data, a_run(), end=now + 600) > 0
+    with pytest.raises(Stopped):
+        of.value({}, 1, data, a_run(should_stop=True), end=now)
+
+
 def test_trials_in_processes_find_what_trials_in_one_find(
     snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,10 +88,12 @@ def test_of_many_users_a_trial_that_is_bad_on_a_quarter_of_them_ends_there(
     fits: list[tuple[int, float]] = []
     value = Trials.value
 
-    def counted(of: Trials, params: dict[str, str], seed: int, data: Data, run: Run, part: float) -> float:
+    def counted(
+        of: Trials, params: dict[str, str], seed: int, data: Data, run: Run, part: float, end: float
+    ) -> float:
         """A stand-in for metrics of real data, where the fewer items count the better."""
         fits.append((int(params["bptt"]), part))
-        assert value(of, params, seed, data, run, part) >= 0
+        assert value(of, params, seed, data, run, part, end) >= 0
         return 1.0 / int(params["bptt"])
 
     monkeypatch.setattr(Trials, "value", counted)

@@ -4,14 +4,16 @@ A trial is a fit and a measurement on held-out users, the same users for all; th
 nearest to them in the ranges, so that the result is never worse than these. Where there are enough users, a trial is
 first a fit on a quarter of them, which costs about a quarter: one that is then worse than the median of those that
 were finished ends there. Trials come in rounds of ``maxParallelTrainingJobs``, so that one seed gives one result
-whatever the machine. Sources: developer guide, "Hyperparameters and HPO"; Bergstra et al. 2011 (the tree-structured
-Parzen estimator) and Golovin et al. 2017, §3.2.2 (the median rule), both as Optuna has them.
+whatever the machine; one that the time for all ends is worth nothing. Sources: developer guide, "Hyperparameters and
+HPO"; Bergstra et al. 2011 (the tree-structured Parzen estimator) and Golovin et al. 2017, §3.2.2 (the median rule),
+both as Optuna has them.
 """
 
 import multiprocessing
 import os
 import threading
 import time
+from math import inf
 from multiprocessing.connection import wait
 from multiprocessing.pool import AsyncResult
 from pathlib import Path
@@ -28,7 +30,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from nextpick.data.dataset import Data
-from nextpick.data.run import Run
+from nextpick.data.run import Run, Stopped
 from nextpick.jobs.choice import METRIC, SEGMENT_METRIC, Choice, measure, prepared
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
@@ -44,25 +46,36 @@ _Key = tuple[tuple[str, str], ...]
 
 
 class Trials(NamedTuple):
-    """What every trial of a tuning shares; ``config`` and ``event_type`` are the solution's. ``limit_s``: how long
-    trials may begin, the first ones always."""
+    """What every trial of a tuning shares; ``config`` and ``event_type`` are the solution's. ``limit_s``: how long all
+    but the first round of them may take."""
 
     info: RecipeInfo
     features: dict[str, str]
     snapshot: Path
     config: dict[str, Any]
     event_type: str | None
-    limit_s: float = float("inf")
+    limit_s: float = inf
 
     def value(
-        self, hyperparameters: dict[str, str], seed: int, data: Data, run: Run, part: float = 1.0
+        self,
+        hyperparameters: dict[str, str],
+        seed: int,
+        data: Data,
+        run: Run,
+        part: float = 1.0,
+        end: float = inf,
     ) -> float:
         """Return how good hyperparameters are on a ``part`` of the users, by the metric asked for where the recipe has
-        it."""
+        it; -inf when that is not known before ``end``, by ``time.monotonic``."""
         data = _part(data, part, seed)
         choice = Choice(self.info, hyperparameters, features=self.features)
         alone = run._replace(rng=np.random.default_rng(seed), note=lambda name, told: None)
-        metrics = measure(choice, data, alone).metrics
+        alone = alone._replace(should_stop=lambda: time.monotonic() >= end or run.should_stop())
+        try:
+            metrics = measure(choice, data, alone).metrics
+        except Stopped:
+            run.check()
+            return -inf
         asked = self.config.get("hpoConfig", {}).get("hpoObjective", {})
         sign = -1.0 if asked.get("type", "").casefold() == "minimize" else 1.0
         names = (asked.get("metricName"), METRIC, SEGMENT_METRIC)
@@ -94,7 +107,8 @@ def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[st
             if done and time.monotonic() >= end:
                 break
             n = min(parallel, most - done)
-            search.round(n, workers, run.share(done / most, (done + n) / most))
+            share = run.share(done / most, (done + n) / most)
+            search.round(n, workers, share, end if done else inf)
     best = search.best()
     told = {
         "tried": len(search.early | search.known),
@@ -126,18 +140,20 @@ class _Search:
         )
         self._study.enqueue_trial({name: _number(range_, start[name]) for name, range_ in space.items()})
 
-    def round(self, n: int, workers: "_Workers", run: Run) -> None:
-        """Try ``n`` more, those that are new."""
+    def round(self, n: int, workers: "_Workers", run: Run, end: float) -> None:
+        """Try ``n`` more, those that are new, until ``end``."""
         asked = [(trial, self._params(trial)) for trial in (self._study.ask(self._space) for _ in range(n))]
         if self._ends_early:
-            self._learn(self.early, [params for _, params in asked], workers, run.share(0.0, _PART), _PART)
+            self._learn(
+                self.early, [params for _, params in asked], workers, run.share(0.0, _PART), _PART, end
+            )
             for trial, params in asked:
                 trial.report(self.early[_key(params)], 0)
         lost = {
             trial.number for trial, params in asked if _key(params) not in self.known and trial.should_prune()
         }
         wanted = [params for trial, params in asked if trial.number not in lost]
-        self._learn(self.known, wanted, workers, run.share(_PART, 1.0), 1.0)
+        self._learn(self.known, wanted, workers, run.share(_PART, 1.0), 1.0, end)
         for trial, params in asked:
             if trial.number in lost:
                 self._study.tell(trial, state=TrialState.PRUNED)
@@ -153,10 +169,15 @@ class _Search:
         return {**self._start, **drawn} if trial.number else self._start
 
     def _learn(
-        self, of: dict[_Key, float], wanted: list[dict[str, str]], workers: "_Workers", run: Run, part: float
+        self,
+        of: dict[_Key, float],
+        wanted: list[dict[str, str]],
+        workers: "_Workers",
+        run: Run,
+        *within: float,
     ) -> None:
         new = {_key(params): params for params in wanted if _key(params) not in of}
-        of.update(zip(new, workers.values(list(new.values()), run, part), strict=True))
+        of.update(zip(new, workers.values(list(new.values()), run, *within), strict=True))
 
 
 class _Workers:
@@ -175,11 +196,12 @@ class _Workers:
             self._pool.terminate()
             self._pool.join()
 
-    def values(self, params: list[dict[str, str]], run: Run, part: float) -> list[float]:
-        """Return the value of each on a part of the users; raises Stopped when ``run`` says so."""
+    def values(self, params: list[dict[str, str]], run: Run, part: float, end: float) -> list[float]:
+        """Return the value of each on a part of the users, -inf where the time ends first; raises Stopped when ``run``
+        says so."""
         if self._pool is None:
-            return [self._trials.value(one, self._seed, self._data, run, part) for one in params]
-        asked = [(one, part) for one in params]
+            return [self._trials.value(one, self._seed, self._data, run, part, end) for one in params]
+        asked = [(one, part, end) for one in params]
         result: AsyncResult[list[float]] = self._pool.starmap_async(_value, asked, chunksize=1)
         while not result.ready():
             result.wait(_LOOK_EVERY_S)
@@ -203,9 +225,9 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _value(params: dict[str, str], part: float) -> float:
+def _value(params: dict[str, str], part: float, end: float) -> float:
     alone = Run(lambda done, stage: None, lambda: False, np.random.default_rng(0))
-    return _worker["trials"].value(params, _worker["seed"], _worker["data"], alone, part)
+    return _worker["trials"].value(params, _worker["seed"], _worker["data"], alone, part, end)
 
 
 def _part(data: Data, part: float, seed: int) -> Data:
