@@ -81,7 +81,7 @@ def test_trials_in_processes_find_what_trials_in_one_find(
     assert tuned(trials(snapshot, 6, 2)) == many
 
 
-def test_of_many_users_a_trial_that_is_bad_on_a_quarter_of_them_ends_there(
+def test_of_many_users_a_trial_that_is_bad_on_a_part_of_them_ends_there(
     snapshot: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "_LEAST_USERS", 1)
@@ -100,7 +100,7 @@ def test_of_many_users_a_trial_that_is_bad_on_a_quarter_of_them_ends_there(
     notes: dict[str, Any] = {}
     of = trials(snapshot, 10, 1)
     found = tune(of, {}, prepared(snapshot, {}, None), a_run()._replace(note=notes.__setitem__))
-    early, whole = ([bptt for bptt, share in fits if share == part] for part in (0.25, 1.0))
+    early, whole = ([bptt for bptt, share in fits if share == part] for part in (tuning._PART, 1.0))
     assert notes["tuning"]["tried"] == len(early) > len(whole)
     assert notes["tuning"]["ended_early"] == len(early) - len(whole) > 0
     assert whole[0] == 32  # the defaults, in any case

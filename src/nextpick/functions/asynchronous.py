@@ -57,7 +57,8 @@ class Asynchronous:
             if self._running and pause == 0.0:
                 pause = _LOOK_S  # what is due is running, or waits for one that is, which wakes us at its end
             try:
-                await asyncio.wait_for(self._woken.wait(), max(pause, 0.01))
+                async with asyncio.timeout(max(pause, 0.01)):
+                    await self._woken.wait()
             except TimeoutError:
                 continue
 

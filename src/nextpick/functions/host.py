@@ -182,7 +182,8 @@ class Host:
         rested = swept = loop.time() - _SWEEP_S
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._at_work.wait(), _REST_S)
+                async with asyncio.timeout(_REST_S):
+                    await self._at_work.wait()
             busy = [process for pool in self._pools.values() for process in pool.busy]
             if busy:
                 await asyncio.sleep(_WATCH_S)

@@ -55,6 +55,7 @@ class Timers:
                 future.set_result(None)
             nap = min(self.next_at - now, _LONGEST_NAP_S) if self._waiting else None
             try:
-                await asyncio.wait_for(self._looked.wait(), nap)
+                async with asyncio.timeout(nap):  # wait_for may lose a cancellation (CPython issue 86296)
+                    await self._looked.wait()
             except TimeoutError:
                 continue
