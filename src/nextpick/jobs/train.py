@@ -6,7 +6,6 @@ Sources: developer guide, "Creating a solution version", "Evaluating a solution 
 import json
 import logging
 import math
-import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -20,9 +19,8 @@ from nextpick.data.run import Run
 from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
 from nextpick.jobs.choose import candidates, choose, chosen
-from nextpick.jobs.queue import Fenced
 from nextpick.jobs.sources import events_of, find_sources
-from nextpick.jobs.work import JobFailure, Outcome, Work, batches_dir, results
+from nextpick.jobs.work import JobFailure, Outcome, Work, results, resumable
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
@@ -61,8 +59,8 @@ def perform(work: Work) -> Outcome:
     body = work.resource.body
     excluded = excluded_columns(work, body.get("solutionConfig", {}), solution)
     base = _base(work, solution) if body["trainingMode"] == "UPDATE" else None
-    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
-        made = train(work, out, body, solution.parent or "", body.get("eventType"), excluded, base)
+    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out, resumable(work) as kept:
+        made = train(kept, out, body, solution.parent or "", body.get("eventType"), excluded, base)
     trained: dict[str, Any] = {
         "trainingHours": made.hours,
         "recipeArn": builtin_arn("recipe", made.choice.info.name),
@@ -91,33 +89,10 @@ def train(
     """Train what ``body`` (of a solution version or a recommender) asks for on a dataset group's data, into ``out``.
 
     event_type: all that is trained on;  excluded: by dataset type, columns to leave out;  base: a version to update,
-    whose hyperparameters, metrics and costly parts stay. Raises as ``perform``.
+    whose hyperparameters, metrics and costly parts stay. ``work`` is ``resumable``. Raises as ``perform``.
     """
-    # what a killed process has learnt is there for the next one
-    scratch = batches_dir(work.settings.home) / work.job.id
-    try:
-        made = _train(work, out, body, group, event_type, excluded, base, work.run._replace(scratch=scratch))
-    except Fenced:  # another process is at it, in the same place
-        raise
-    except Exception:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    shutil.rmtree(scratch, ignore_errors=True)
-    return made
-
-
-def _train(
-    work: Work,
-    out: Path,
-    body: dict[str, Any],
-    group: str,
-    event_type: str | None,
-    excluded: dict[str, list[str]],
-    base: Resource | None,
-    run: Run,
-) -> Trained:
     started = work.clock.now()
-    positions = _positions(work, group, run)
+    run, positions = work.run, _positions(work, group)
     info = catalogue.find((body.get("recipeArn") or "").rpartition("/")[2])  # None where AutoML chooses
     found = find_sources(work, group, positions, info)
     out.mkdir()
@@ -185,16 +160,17 @@ def _train(
     return Trained(choice, metrics, trained_on, hours, report)
 
 
-def _positions(work: Work, group: str, run: Run) -> dict[str, int]:
+def _positions(work: Work, group: str) -> dict[str, int]:
     """Return up to where the log of events is read. A job that goes on after a kill reads what it read before, unless a
     dataset was written anew since: of other data nothing that was learnt could be taken over."""
-    assert run.scratch is not None
+    scratch = work.run.scratch
+    assert scratch is not None
     with work.records.read() as tx:
         datasets = {
             dataset.arn: [dataset.internal["parts"], dataset.internal.get("folded", {})]
             for dataset in tx.find(DATASET.arn_kind, parent=group)
         }
-    path = run.scratch / _READ
+    path = scratch / _READ
     try:
         noted = json.loads(path.read_text())
         if noted["datasets"] == datasets:
@@ -202,7 +178,7 @@ def _positions(work: Work, group: str, run: Run) -> dict[str, int]:
     except (OSError, ValueError, KeyError):
         pass
     positions = event_log.positions(work.settings.home / "log")
-    run.scratch.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"datasets": datasets, "positions": positions}))
     return positions
 

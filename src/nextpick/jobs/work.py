@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from nextpick.access.job import JobAccess, Refused
 from nextpick.clock import Clock
 from nextpick.data.run import Run
 from nextpick.durable import make_dirs
-from nextpick.jobs.queue import Commit
+from nextpick.jobs.queue import Commit, Fenced
 from nextpick.settings import Settings
 from nextpick.store.buckets import Buckets
 from nextpick.store.records import Job, Records, Resource
@@ -72,6 +72,21 @@ def results(directory: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(directory, ignore_errors=True)
         raise
+
+
+@contextmanager
+def resumable(work: Work) -> Iterator[Work]:
+    """Give a job a ``scratch`` that its next process finds if this one is killed; nothing is left of it when the job
+    ends, well or badly."""
+    scratch = batches_dir(work.settings.home) / work.job.id
+    try:
+        yield replace(work, run=work.run._replace(scratch=scratch))
+    except Fenced:  # another process is at it, in the same place
+        raise
+    except Exception:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 Perform = Callable[[Work], Outcome]
