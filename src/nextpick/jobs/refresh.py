@@ -4,7 +4,7 @@ Source: developer guide, "Semantic-Similarity recipe" (incremental updates), "Tr
 """
 
 from nextpick.jobs import train
-from nextpick.jobs.work import JobFailure, Outcome, Work, results
+from nextpick.jobs.work import JobFailure, Outcome, Work, results, resumable
 from nextpick.resources import trained
 from nextpick.resources.kinds import SOLUTION
 from nextpick.store.records import Resource, Transaction
@@ -19,9 +19,9 @@ def perform(work: Work) -> Outcome:
         raise JobFailure("The solution was deleted during the refresh.")
     body = work.resource.body
     excluded = train.excluded_columns(work, body.get("solutionConfig", {}), solution)
-    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out:
+    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out, resumable(work) as kept:
         made = train.train(
-            work, out, body, solution.parent or "", body.get("eventType"), excluded, work.resource
+            kept, out, body, solution.parent or "", body.get("eventType"), excluded, work.resource
         )
 
     def commit(tx: Transaction, resource: Resource, now: float) -> None:
