@@ -49,7 +49,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 def test_a_campaign_answers_by_the_network_and_its_worker_has_never_met_torch(shop: Shop) -> None:
     arn = shop.train(shop.solution("s", "aws-user-personalization-v2"))
-    assert shop.trained(arn)["status"] == "ACTIVE"
+    version = shop.trained(arn)
+    assert version["status"] == "ACTIVE"
+    assert version["description"].startswith("Served by the instant engine and a network: ")
     told = json.loads(shop.api.nextpick.get_job_report(resourceArn=arn)["report"])["network"]
     assert told["used"], told
     campaign = shop.deployed("personal", arn)

@@ -56,6 +56,16 @@ def test_a_version_is_trained_and_named_after_its_solution(shop: Shop) -> None:
     assert "solutionConfig" not in described
 
 
+def test_a_version_that_could_have_had_a_network_says_why_it_has_none(shop: Shop) -> None:
+    version = shop.trained(shop.train(shop.solution("v2", "aws-user-personalization-v2")))
+    assert version["status"] == "ACTIVE"
+    assert re.fullmatch(
+        r"Served by the instant engine alone: .*(nextpick\[torch\]|events can be held out).*",
+        version["description"],
+    )
+    assert "description" not in shop.trained(shop.train(shop.solution("v1")))
+
+
 def test_a_version_may_be_named(shop: Shop) -> None:
     version = shop.trained(shop.train(shop.solution("named"), name="first"))
     assert version["solutionVersionArn"].endswith(":solution/named/first")

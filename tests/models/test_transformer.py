@@ -25,7 +25,8 @@ from nextpick.models.transformer_train import Plan, Queries  # noqa: E402
 
 N_ITEMS, LENGTH = 30, 8
 SIDES = Sides(n_types=2, longest=10_000)
-SHAPE = Shape(16, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5)
+FIRST = np.array([1, 4, 6])  # of two contextual columns, of three values and two
+SHAPE = Shape(16, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5, int(FIRST[-1]))
 PLAN = Plan(rounds=3, steps=4, tokens=64, draws=0)
 
 
@@ -47,7 +48,8 @@ def histories(rng: np.random.Generator, users: int = 40) -> Histories:
     item = ((np.arange(n) + (rng.random(n) < 0.2) * rng.integers(0, N_ITEMS, n)) % N_ITEMS).astype(np.int32)
     time = np.cumsum(rng.integers(0, 4000, n)).astype(np.int64)
     codes = coded(offsets, time, rng.integers(-1, 2, n), SIDES)
-    return Histories(offsets, item, codes, rng.uniform(0.5, 2, n).astype(np.float32))
+    contexts = np.stack((rng.integers(0, 4, n), np.where(item % 2, 4, 5)), axis=1).astype(np.int32)
+    return Histories(offsets, item, codes, contexts, rng.uniform(0.5, 2, n).astype(np.float32))
 
 
 def queries(rng: np.random.Generator) -> Queries:
@@ -77,9 +79,13 @@ def random_network(rng: np.random.Generator) -> Network:
     with torch.no_grad():
         for weight in network.parameters():
             weight.normal_(std=0.3)
-        for table in (network.own, network.attributes, network.sides):
+        for table in (network.own, network.attributes, network.sides, network.circumstances):
             table.weight[0] = 0.0  # nothing, of which training makes nothing
     return network
+
+
+def served(network: Network) -> dict[str, np.ndarray]:
+    return {**transformer_export.tables(network), "reads": np.array([LENGTH, *SIDES]), "first": FIRST}
 
 
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
@@ -148,6 +154,17 @@ def test_batches_hold_their_windows_and_no_more_tokens_than_they_may() -> None:
     assert all(np.array_equal(a.item, b.item) for a, b in zip(tail, whole[2:], strict=True))
 
 
+def test_each_contextual_column_is_told_in_some_windows_and_hidden_in_others() -> None:
+    data = histories(np.random.default_rng(0), users=200)
+    seen = set()
+    for batch in Epoch(data, LENGTH, 64, np.random.default_rng(1)).after(0):
+        real = batch.weight > 0
+        told = batch.contexts[real]
+        assert ((told[:, 1] == 0) | (told[:, 1] == np.where(batch.target[real] % 2, 4, 5))).all()
+        seen |= {tuple(told.any(axis=1)) for told in (batch.contexts > 0).transpose(0, 2, 1)}
+    assert seen == {(a, b) for a in (False, True) for b in (False, True)}
+
+
 def test_an_event_is_read_without_what_comes_after_it() -> None:
     rng = np.random.default_rng(0)
     network = random_network(rng)
@@ -163,7 +180,7 @@ def test_an_event_is_read_without_what_comes_after_it() -> None:
 def test_onnx_and_torch_agree(length: int) -> None:
     rng = np.random.default_rng(length)
     network = random_network(rng)
-    arrays = {**transformer_export.tables(network), "reads": np.array([LENGTH, *SIDES])}
+    arrays = served(network)
     items, kind = rng.integers(0, N_ITEMS, length), rng.integers(-1, 2, length)
     time = np.cumsum(rng.integers(0, 4000, length))
     now = int(time[-1]) + 300
@@ -171,15 +188,16 @@ def test_onnx_and_torch_agree(length: int) -> None:
     codes = transformer_input.codes(np.concatenate(([-1], gaps[:-1])), gaps, kind, *SIDES)[-LENGTH:]
     with torch.no_grad():
         e = network.items()
-        h = network(e[torch.from_numpy(items[-LENGTH:])][None], torch.from_numpy(codes)[None])[0, -1]
-        expected = (e @ h + network.content_bias).numpy()
-    found = transformer_serve.logits(arrays, Asked(items, time, kind, now))
-    assert np.abs(found - expected).max() < 1e-5
+        x = network(e[torch.from_numpy(items[-LENGTH:])][None], torch.from_numpy(codes)[None])[0, -1:]
+        for context, codes in (((), (0, 0)), ((2, -1), (3, 0)), ((0, 1), (1, 5))):
+            h = network.under(x, torch.tensor([codes]))[0]
+            expected = (e @ h + network.content_bias).numpy()
+            found = transformer_serve.logits(arrays, Asked(items, time, kind, now, context))
+            assert np.abs(found - expected).max() < 1e-5
 
 
 def test_a_clock_far_from_the_data_is_no_clock() -> None:
-    rng = np.random.default_rng(0)
-    arrays = {**transformer_export.tables(random_network(rng)), "reads": np.array([LENGTH, *SIDES])}
+    arrays = served(random_network(np.random.default_rng(0)))
     items, time = np.array([1, 2, 3]), np.array([0, 50, 900])
     answers = [
         transformer_serve.logits(arrays, Asked(items, time, None, now)) for now in (None, 10**9, 800, 1000)
@@ -191,13 +209,17 @@ def test_a_clock_far_from_the_data_is_no_clock() -> None:
 
 def test_what_events_add_makes_up_the_logit() -> None:
     rng = np.random.default_rng(0)
-    arrays = {**transformer_export.tables(random_network(rng)), "reads": np.array([LENGTH, *SIDES])}
-    asked = Asked(rng.integers(0, N_ITEMS, LENGTH + 3), np.arange(LENGTH + 3) * 500, None, LENGTH * 600)
-    added, rest = transformer_serve.parts(arrays, asked, 7)
+    arrays = served(random_network(rng))
+    items = rng.integers(0, N_ITEMS, LENGTH + 3)
+    asked = Asked(items, np.arange(LENGTH + 3) * 500, None, LENGTH * 600, (1, 0))
+    added, told, rest = transformer_serve.parts(arrays, asked, 7)
     assert added[:3].tolist() == [0, 0, 0]  # the network does not read as far back
     assert np.count_nonzero(added) == LENGTH
     z = transformer_serve.logits(arrays, asked)
-    assert added.sum() + rest == pytest.approx(z[7] - z.mean(), abs=1e-4)
+    assert added.sum() + told + rest == pytest.approx(z[7] - z.mean(), abs=1e-4)
+    untold, none, _ = transformer_serve.parts(arrays, asked._replace(context=()), 7)
+    assert none == 0
+    assert np.array_equal(added, untold)
 
 
 def test_where_a_gpu_has_too_little_memory_the_training_goes_to_the_cpu(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nextpick.data.dataset import Column, Data, Entities, Terms
+from nextpick.data.dataset import Column, Context, Data, Entities, Terms
 from nextpick.data.run import Run
 from nextpick.data.vocabulary import Vocabulary
 from nextpick.models import artifact
@@ -73,6 +73,19 @@ def fitted(data: Data, recipe: Any = v2) -> tuple[State, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def typed() -> tuple[State, dict[str, Any]]:
     return fitted(world("types"))
+
+
+def under(data: Data, typed: float) -> Data:
+    """Return data whose events have a contextual column that is their item's genre two times in three, else anything;
+    the event before tells it by its type in ``typed`` of all."""
+    rng, interactions = np.random.default_rng(9), data.interactions
+    n = len(interactions.item)
+    told = np.where(rng.random(n) < 0.67, interactions.item // EACH, rng.integers(0, GENRES, n))
+    kind = np.where(rng.random(n) < typed, interactions.event_type, rng.integers(0, GENRES, n))
+    mood = Context("MOOD", told.astype(np.int32), tuple(f"mood{g}" for g in range(GENRES)), ())
+    return data._replace(
+        interactions=interactions._replace(contexts=(mood,), event_type=kind.astype(np.int16))
+    )
 
 
 def asked(items: list[int], types: list[int], user: int = -1) -> Query:
@@ -197,6 +210,31 @@ def test_a_torch_that_cannot_be_loaded_leaves_the_instant_engine_and_is_told(
     assert told == {"used": False, "why": "PyTorch cannot be loaded here: libtorch.so: wrong ELF class"}
     alone, _ = fitted(data, engine)
     assert all(np.array_equal(state[name], alone[name]) for name in (*state, *alone))
+
+
+@needs_torch
+@pytest.mark.parametrize(("typed", "low", "high"), [(0.6, 4, 12), (1.0, 1, 3)])
+def test_circumstances_count_once_and_less_where_the_history_has_told_them(
+    typed: float, low: float, high: float
+) -> None:
+    state, told = fitted(under(world("types"), typed))
+    assert told["used"]
+    assert state["net_contexts"].shape == (1 + GENRES, state["net_items"].shape[1])
+    query = asked([1, 2, 7, 8, 13, 0], [1, 1, 2, 2, 0, 0])
+    for mood in range(GENRES):
+        here = query._replace(context=(mood,))
+        p, before = (v2.score(state, [one])[0] for one in (here, query))
+        assert p.sum() == pytest.approx(1, abs=1e-5)
+        of_genre = np.arange(len(p)) // EACH == mood
+        odds = (p[of_genre].sum() / p[~of_genre].sum()) / (before[of_genre].sum() / before[~of_genre].sum())
+        assert low < odds < high  # .78 to .11 is 7.1 where they alone tell; counted twice it would be 50
+        parts = [v2.reasons(state, here, item) for item in (mood * EACH, (mood + 1) % GENRES * EACH)]
+        logits = [part.logit for part in parts]
+        assert logits[0] - logits[1] == pytest.approx(
+            float(np.log(p[mood * EACH] / p[(mood + 1) % GENRES * EACH])), abs=1e-3
+        )
+        assert all(sum(part.sources.values()) == pytest.approx(part.logit, abs=1e-5) for part in parts)
+        assert parts[0].sources["circumstances"] > parts[1].sources["circumstances"]
 
 
 @needs_torch

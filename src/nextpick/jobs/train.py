@@ -65,6 +65,8 @@ def perform(work: Work) -> Outcome:
         "trainingHours": made.hours,
         "recipeArn": builtin_arn("recipe", made.choice.info.name),
     }
+    if "description" in made.report:
+        trained["description"] = made.report["description"]
     if made.choice.is_tuned:
         trained["tunedHPOParams"] = {"algorithmHyperParameters": made.choice.hyperparameters}
     internal = {"dir": out.name, "metrics": made.metrics, "trained_on": made.trained_on}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nextpick.data.dataset import Data, Interactions
+from nextpick.data.dataset import Context, Data, Interactions
 from nextpick.data.run import Run
 from nextpick.models import (
     attributes,
@@ -58,9 +58,10 @@ def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
     """Train on what is ``left`` of the data's interactions; the ``peeled`` queries say when to stop."""
     content, shape = _content(data, left)
     sides = transformer_input.sides_of(left.offsets, np.asarray(left.time), len(left.event_types))
-    shape = shape._replace(n_codes=sides.n_codes)
     codes = transformer_batches.coded(left.offsets, np.asarray(left.time), np.asarray(left.event_type), sides)
-    histories = Histories(np.asarray(left.offsets), np.asarray(left.item), codes, weights_of(left))
+    contexts, first = _contexts(left.contexts, len(left.item))
+    shape = shape._replace(n_codes=sides.n_codes, n_contexts=int(first[-1]))
+    histories = Histories(np.asarray(left.offsets), np.asarray(left.item), codes, contexts, weights_of(left))
     whole = run.rng.permutation(weighing.whole(peeled, data.interactions))
     judged_on = whole[: min(_MOST_QUERIES, len(whole) // 2)]
     queries = _queries(data.interactions, peeled, judged_on, sides)
@@ -68,6 +69,8 @@ def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
     network, values = transformer_train.train(shape, content, histories, queries, plan, run)
     arrays = transformer_export.tables(network)
     arrays["reads"] = np.array([min(_SERVED, shape.length), *sides], np.int64)
+    if left.contexts:
+        arrays["first"] = first
     return Trained(
         arrays,
         judged_on,
@@ -89,6 +92,16 @@ def _content(data: Data, left: Interactions) -> tuple[Content, Shape]:
     shape = Shape(_WIDTH, _BLOCKS, LENGTH, _DROPOUT, len(frequent), held.n + 1, 1, texts.shape[1])
     start = transformer_start.factors(left, len(count), _WIDTH)[frequent]
     return Content(own, _padded(held), texts, bias, start), shape
+
+
+def _contexts(columns: tuple[Context, ...], n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns' codes as the network has them, int32 [n, C], 0 where a cell is empty; and of each column the
+    first code, and how many there are, int64 [C + 1]."""
+    first = np.cumsum([1, *(column.size for column in columns)])
+    codes = [
+        np.where(np.asarray(c.codes) < 0, 0, c.codes + f) for c, f in zip(columns, first[:-1], strict=True)
+    ]
+    return np.stack(codes, 1).astype(np.int32) if codes else np.zeros((n, 0), np.int32), first
 
 
 def _padded(held: attributes.Attributes) -> np.ndarray:

@@ -3,17 +3,20 @@
     e_i = own_i + mean of a_c over the attributes c of i + P t_i          an item: itself, its metadata, its texts
     x_k = e_{i_k} + sum of s_c over the codes c beside event k            an event: item, gaps of time, type
     x  <- x + W_o attention(norm x);  x <- x + W_2 relu(W_1 norm x)       a block, pre-norm
-    p(i | x_1 ... x_k) = softmax over i of (norm x_k . e_i + b_i)         the next item, tied to the input
+    h   = norm x_k + sum of v_c over the codes c of what is told of the next event
+    p(i | x_1 ... x_k, v) = softmax over i of (h . e_i + b_i)             the next item, tied to the input
 
 Attention sees only what came before, and its logits have a bias for each distance, of each block, in place of absolute
 positions, so that a window of a long history means the same wherever it was cut. b_i is a constant, the log
-popularity, which the embeddings correct. An item without interactions has no ``own``; training hides that of others
-at random, so that attributes and texts learn to stand alone.
+popularity, which the embeddings correct. v_c are of contextual columns, the circumstances that the next item is taken
+in; told before the last block instead, they were worth no more. An item without interactions has no ``own``; training
+hides that of others at random, so that attributes and texts learn to stand alone.
 
 Sources: SASRec (Kang and McAuley 2018); pre-norm (Xiong et al. 2020); relative bias (Raffel et al. 2020); softmax over
-the whole catalogue for SASRec (Klenitskiy and Vasilev 2023); item features in the embedding (S3-Rec, Zhou et al. 2020).
+the whole catalogue for SASRec (Klenitskiy and Vasilev 2023); item features in the embedding (S3-Rec, Zhou et al. 2020);
+context as a factor of the question (factorization machines, Rendle 2010).
 
-Shapes: B sequences, L events, d width, n items, m attributes an item, K columns of codes.
+Shapes: B sequences, L events, d width, n items, m attributes an item, K columns of codes, C of context.
 """
 
 from typing import NamedTuple
@@ -28,7 +31,7 @@ _INIT_STD = 0.02
 
 class Shape(NamedTuple):
     """The sizes of a network. ``length``: the longest history it reads; ``n_own``: items with an embedding of their
-    own; the ``n_`` of attributes and codes count the code 0, which is nothing."""
+    own; the ``n_`` of attributes, codes and contexts count the code 0, which is nothing."""
 
     width: int
     blocks: int
@@ -38,6 +41,7 @@ class Shape(NamedTuple):
     n_attributes: int
     n_codes: int
     text_width: int
+    n_contexts: int = 1
 
 
 class Content(NamedTuple):
@@ -91,6 +95,8 @@ class Network(nn.Module):
         self.blocks = nn.ModuleList(Block(shape) for _ in range(shape.blocks))
         self.norm = nn.LayerNorm(d)
         self.dropout = nn.Dropout(shape.dropout)
+        if shape.n_contexts > 1:
+            self.circumstances = nn.EmbeddingBag(shape.n_contexts, d, mode="sum", padding_idx=0)
         for name in ("own", "attributes", "texts", "bias"):
             array = np.ascontiguousarray(getattr(content, name))
             self.register_buffer(f"content_{name}", torch.from_numpy(array), persistent=False)
@@ -127,6 +133,10 @@ class Network(nn.Module):
         for block, bias in zip(self.blocks, biases, strict=True):
             x = block(x, bias)
         return self.norm(x)
+
+    def under(self, x: Tensor, contexts: Tensor) -> Tensor:
+        """Return h [T, d] from norm x [T, d] and the codes of the next events' contexts [T, C]."""
+        return x + self.circumstances(contexts) if self.shape.n_contexts > 1 else x
 
 
 def _initialise(module: nn.Module) -> None:

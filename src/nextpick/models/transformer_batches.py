@@ -12,25 +12,27 @@ import numpy as np
 from nextpick.models import transformer_input
 from nextpick.models.transformer_input import AFTER, Sides
 
-_SHOWN = np.array((0.25, 0.25, 0.5))  # how often nothing, all but the time until the next event, everything
+_SHOWN = np.array((0.25, 0.25, 0.5))  # how often no codes, all but the time until the next event, all
 
 
 class Histories(NamedTuple):
     """Events by user, oldest first: offsets [n_users+1] int64; item [n] int32; codes [n, K] int16 of what is beside
-    each; weight [n] float32, how much it counts as a target."""
+    each; contexts [n, C] int32, codes of its circumstances; weight [n] float32, how much it counts as a target."""
 
     offsets: np.ndarray
     item: np.ndarray
     codes: np.ndarray
+    contexts: np.ndarray
     weight: np.ndarray
 
 
 class Batch(NamedTuple):
-    """B windows of at most L events, padded at the end: item and target [B, L] int64; codes [B, L, K] int64; weight
-    [B, L] float32, 0 where there is no event."""
+    """B windows of at most L events, padded at the end: item and target [B, L] int64; codes [B, L, K] int64; contexts
+    [B, L, C] int64, of the targets; weight [B, L] float32, 0 where there is no event."""
 
     item: np.ndarray
     codes: np.ndarray
+    contexts: np.ndarray
     target: np.ndarray
     weight: np.ndarray
 
@@ -69,6 +71,9 @@ class Epoch:
             at += n
         self._order = rng.permutation(len(self._groups))
         self._shown = rng.choice(3, len(order), p=_SHOWN)
+        # of a window each contextual column is hidden as often as is drawn for it: all are in one of C + 1
+        hidden = rng.random((len(order), 1)) > rng.random((len(order), histories.contexts.shape[1]))
+        self._told = ~hidden  # [w, C]
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -86,7 +91,7 @@ class Epoch:
         codes = histories.codes[at].astype(np.int64)  # [B, L, K]
         codes[self._shown[group] == 0] = 0
         codes[self._shown[group] == 1, :, AFTER] = 0
+        contexts = histories.contexts[at + 1] * self._told[group, None]  # [B, L, C]
         weight = np.where(real, histories.weight[at + 1], 0).astype(np.float32)
-        return Batch(
-            histories.item[at].astype(np.int64), codes, histories.item[at + 1].astype(np.int64), weight
-        )
+        item, target = (histories.item[where].astype(np.int64) for where in (at, at + 1))
+        return Batch(item, codes, contexts.astype(np.int64), target, weight)

@@ -4,7 +4,8 @@ The graph is written node by node rather than traced: it computes the last block
 vector is all that is wanted, and does not depend on what a version of PyTorch makes of a module. Items stay outside
 it: their table is mapped once for all workers, and a history's rows are picked from it before.
 
-    x [L, d] = table[items] + codes' embeddings   ->   graph   ->   norm x_L [d]   ->   table @ it + bias = logits [n]
+    x [L, d] = table[items] + codes' embeddings   ->   graph   ->   norm x_L [d]
+    h [d] = norm x_L + contexts' embeddings       ->   table @ h + bias = logits [n]
 """
 
 from typing import Any
@@ -22,15 +23,18 @@ _EPSILON = 1e-5  # torch's of LayerNorm
 
 def tables(network: Network) -> dict[str, np.ndarray]:
     """Return ``items`` float32 [n, d] and ``bias`` float32 [n] of the softmax, ``codes`` float32 [c, d] of what is
-    beside events, and ``graph`` uint8 [bytes]."""
+    beside events, ``graph`` uint8 [bytes] and, where there are contextual columns, ``contexts`` float32 [v, d]."""
     with torch.no_grad():
         items = network.items().numpy()
-    return {
+    made = {
         "items": np.ascontiguousarray(items, np.float32),
         "bias": _array(network.content_bias),
         "codes": _array(network.sides.weight),
         "graph": np.frombuffer(_model(network), np.uint8),
     }
+    if network.shape.n_contexts > 1:
+        made["contexts"] = _array(network.circumstances.weight)
+    return made
 
 
 def _model(network: Network) -> bytes:

@@ -5,6 +5,7 @@ made once in a process.
 """
 
 import weakref
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numba
@@ -24,26 +25,39 @@ class Unservable(ValueError):
 
 class Asked(NamedTuple):
     """A history and when it is read: items [h] rows, oldest first, at least one; time [h] int64 seconds and kind [h] of
-    these events, None unknown; now: when it is asked, seconds, None unknown."""
+    these events, None unknown; now: when it is asked, seconds, None unknown; context: codes of the contextual columns,
+    -1 unknown, none where nothing is told."""
 
     items: np.ndarray
     time: np.ndarray | None = None
     kind: np.ndarray | None = None
     now: int | None = None
+    context: Sequence[int] = ()
 
 
 def logits(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:
     """Return the logits of the next item, float32 [n_items].
 
-    arrays: ``items``, ``bias``, ``codes``, ``graph`` as ``transformer_export.tables`` makes them, and ``reads`` int64
-    [3] = (longest history, n_types, longest gap), see ``Sides``. Raises Unservable without onnxruntime.
+    arrays: ``items``, ``bias``, ``codes``, ``graph``, ``contexts`` as ``transformer_export.tables`` makes them;
+    ``reads`` int64 [3] = (longest history, n_types, longest gap), see ``Sides``; with ``contexts``, ``first`` int64
+    [C + 1], the row of each column's first value. Raises Unservable without onnxruntime.
     """
     return of_items(arrays["items"], arrays["bias"], vector(arrays, asked))
 
 
 def vector(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:
-    """Return what the network makes of a history, float32 [d]. Raises Unservable without onnxruntime."""
-    return _session(arrays["graph"]).run(None, {"x": _read(arrays, asked)})[0]
+    """Return what the network makes of a history and its context, float32 [d]. Raises Unservable without
+    onnxruntime."""
+    (h,) = _session(arrays["graph"]).run(None, {"x": _read(arrays, asked)})
+    rows = _context_rows(arrays, asked)
+    return h + arrays["contexts"][rows].sum(axis=0) if rows else h
+
+
+def _context_rows(arrays: dict[str, np.ndarray], asked: Asked) -> list[int]:
+    if not asked.context or "contexts" not in arrays:
+        return []
+    firsts = arrays["first"].tolist()
+    return [first + code for first, code in zip(firsts, asked.context, strict=False) if code >= 0]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
@@ -71,9 +85,9 @@ def tilt(p, z, weight):
         p[i] /= mass
 
 
-def parts(arrays: dict[str, np.ndarray], asked: Asked, item: int) -> tuple[np.ndarray, float]:
-    """Return what each event adds to an item's logit, float64 [h], and what none does; together they are the logit, as
-    against the mean of all items.
+def parts(arrays: dict[str, np.ndarray], asked: Asked, item: int) -> tuple[np.ndarray, float, float]:
+    """Return what each event adds to an item's logit, float64 [h], what the context does, and what none of them does;
+    together they are the logit, as against the mean of all items.
 
     The history is read from its newest event back: an event adds what the logit becomes with it beside all newer ones,
     less what it was without.
@@ -85,7 +99,8 @@ def parts(arrays: dict[str, np.ndarray], asked: Asked, item: int) -> tuple[np.nd
         (h,) = session.run(None, {"x": x[-back:]})  # [d]
         now = float(own @ h)
         added[-back], before = now - before, now
-    return added, float(arrays["bias"][item] - arrays["bias"].mean())
+    told = sum(float(own @ arrays["contexts"][row]) for row in _context_rows(arrays, asked))
+    return added, told, float(arrays["bias"][item] - arrays["bias"].mean())
 
 
 def _read(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:

@@ -150,19 +150,20 @@ class _Training:
             self.average[name].lerp_(weight.detach(), share)
 
     def _loss(self, batch: Batch) -> Tensor:
-        item, codes, target, weight = (torch.from_numpy(array).to(self.device) for array in batch)
+        item, codes, contexts, target, weight = (torch.from_numpy(array).to(self.device) for array in batch)
         network, real = self.network, weight > 0  # [B, L]
         hidden = None
         if network.has_content:
             hidden = torch.rand(len(network.own.weight), device=self.device) < _HIDE_OWN  # [n_own + 1]
-        target, weight = target[real], weight[real]  # [T]
+        contexts, target, weight = contexts[real], target[real], weight[real]  # [T, C], [T], [T]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_mixed):
             if not self.plan.draws:
                 table = network.items(None, hidden)  # [n, d]
-                h = network(F.embedding(item, table), codes)[real]  # [T, d]
+                h = network.under(network(F.embedding(item, table), codes)[real], contexts)  # [T, d]
                 return transformer_loss.full(h.float(), table, self.bias, target, weight, self.loss_dtype)
             draws = self._draws()
-            h = network(network.items(item.flatten(), hidden).view(*item.shape, -1), codes)[real]  # [T, d]
+            e = network.items(item.flatten(), hidden).view(*item.shape, -1)  # [B, L, d]
+            h = network.under(network(e, codes)[real], contexts)  # [T, d]
             return transformer_loss.sampled(
                 h,
                 network.items(target, hidden),

@@ -75,7 +75,7 @@ def learn(data: Data, params: Params, run: Run) -> Learnt:
     peeled = weighing.peel(data.interactions, run.rng)
     left = data._replace(interactions=data.interactions.only(peeled.kept))
     linear = _linear(left, run)
-    tables = _tables(left, linear, params, run.share(0.4, 0.7))
+    tables = count(left, linear, params, run.share(0.4, 0.7))
     run.checkpoint(0.7, "weighing the members")
     weights = weighing.choose(peeled, data.interactions, tables, params.bptt, run.rng, run.check)
     return Learnt(peeled, left, linear, tables, weights)
@@ -83,14 +83,14 @@ def learn(data: Data, params: Params, run: Run) -> Learnt:
 
 def _fit(data: Data, params: Params, run: Run) -> State:
     learnt = learn(data, params, run.share(0.0, 0.7))
-    return state_of(data, learnt.linear, params, learnt.weights, run.share(0.7, 1.0))
+    return state_of(data, count(data, learnt.linear, params, run.share(0.7, 1.0)), params, learnt.weights)
 
 
 def update(state: State, data: Data, params: Params, run: Run) -> State:
     """Return the tables of newer data under the weights of an earlier state."""
     lifts = contextual.update(state, data) if data.interactions.contexts else {}
-    linear = _linear(data, run)
-    return {**state_of(data, linear, params, np.array(state["weights"]), run.share(0.5, 1.0)), **lifts}
+    tables = count(data, _linear(data, run), params, run.share(0.5, 1.0))
+    return {**state_of(data, tables, params, np.array(state["weights"])), **lifts}
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
@@ -144,9 +144,8 @@ def _linear(data: Data, run: Run) -> ridge.Ridge:
     return ridge.fit(data.interactions, len(data.items.ids), run.check)
 
 
-def state_of(data: Data, linear: ridge.Ridge, params: Params, weights: np.ndarray, run: Run) -> State:
-    """Return the state of tables of all data under weights."""
-    tables = _tables(data, linear, params, run)
+def state_of(data: Data, tables: Tables, params: Params, weights: np.ndarray) -> State:
+    """Return the state of the data's ``tables`` under weights."""
     state: State = dict(zip(Tables._fields, tables, strict=True))
     logits = weights[:, _SHARES] @ tables.log_share  # [buckets, n_items]
     most = logits.max(axis=1, keepdims=True)
@@ -157,11 +156,10 @@ def state_of(data: Data, linear: ridge.Ridge, params: Params, weights: np.ndarra
     state["item_count"] = popularity.counts(data.interactions.item, len(data.items.ids))
     if data.reward is not None and data.strength:
         state["tilt"] = tilt(data.reward, data.strength)
-    run.checkpoint(1.0, "trained")
     return state
 
 
-def _tables(data: Data, linear: ridge.Ridge, params: Params, run: Run) -> Tables:
+def count(data: Data, linear: ridge.Ridge, params: Params, run: Run) -> Tables:
     """Return what the members know from the data."""
     interactions, n_items = data.interactions, len(data.items.ids)
     run.checkpoint(0.0, "counting pairs")

@@ -18,6 +18,7 @@ Sources:  models/transformer.py, models/blending.py; developer guide, "User-Pers
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,8 +54,8 @@ def fit(data: Data, params: Params, run: Run) -> State:
     lifts = engine.lifts_of(data, engine_params, run.share(0.0, 0.05))
     learnt = engine.learn(data, engine_params, run.share(0.05, 0.15))
     weights, added = _with_network(data, learnt, engine_params, own.share(0.15, 0.95))
-    state = engine.state_of(data, learnt.linear, engine_params, weights, run.share(0.95, 1.0))
-    return {**state, **lifts, **added}
+    tables = engine.count(data, learnt.linear, engine_params, run.share(0.95, 1.0))
+    return {**engine.state_of(data, tables, engine_params, weights), **lifts, **added}
 
 
 def _with_network(
@@ -65,16 +66,16 @@ def _with_network(
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         why = f"{', '.join(missing)} cannot be imported; pip install 'nextpick[torch]' and train again"
-        run.note("network", {"used": False, "why": why})
+        _tell(run, False, why)
         return learnt.weights, {}
     if n_queries < _LEAST_QUERIES:
         why = f"{n_queries} events can be held out, {_LEAST_QUERIES} are needed to tell whether it helps"
-        run.note("network", {"used": False, "why": why})
+        _tell(run, False, why)
         return learnt.weights, {}
     try:
         from nextpick.models import network
     except (ImportError, OSError) as problem:  # a package for another machine
-        run.note("network", {"used": False, "why": f"PyTorch cannot be loaded here: {problem}"})
+        _tell(run, False, f"PyTorch cannot be loaded here: {problem}")
         return learnt.weights, {}
     trained = network.train(data, learnt.left.interactions, learnt.peeled, run.share(0.0, 0.9))
     arrays = {name: read_only(array) for name, array in trained.arrays.items()}
@@ -95,12 +96,24 @@ def _with_network(
         if used
         else "it does not rank held-out events better by more than the error"
     )
-    told = {"used": used, "why": why, "ndcg_at_10": measured, "weights": chosen.of_network.tolist()}
-    run.note("network", {**told, "training": trained.told})
+    weights = chosen.of_network.tolist()
+    _tell(run, used, why, ndcg_at_10=measured, weights=weights, training=trained.told)
     if not used:
         return learnt.weights, {}
     added = {f"{_NETWORK}{name}": array for name, array in arrays.items()}
-    return chosen.weights, {**added, f"{_NETWORK}weights": chosen.of_network}
+    added[f"{_NETWORK}weights"] = chosen.of_network
+    if data.interactions.contexts:
+        state = {**engine.state_of(learnt.left, learnt.tables, params, chosen.weights), **added}
+        rows = np.intersect1d(weighing.whole(peeled, data.interactions), np.flatnonzero(fresh))
+        asked = np.stack((peeled.user, peeled.start, peeled.end), axis=1)[rows]
+        added[f"{_NETWORK}exponents"] = contextual.exponents(score, state, data, learnt.left, asked)
+    return chosen.weights, added
+
+
+def _tell(run: Run, used: bool, why: str, **measured: Any) -> None:
+    run.note("network", {"used": used, "why": why, **measured})
+    served_by = "the instant engine and a network" if used else "the instant engine alone"
+    run.note("description", f"Served by {served_by}: {why}.")
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
@@ -114,7 +127,9 @@ def score(state: State, queries: Sequence[Query], items: np.ndarray | None = Non
         if weight > 0:
             transformer_serve.tilt(p, transformer_serve.logits(arrays, _asked(query)), weight)
         if query.context:
-            contextual.apply(state, query.context, p)
+            contextual.apply(
+                state, query.context, p, state.get(f"{_NETWORK}exponents") if weight > 0 else None
+            )
     return out if items is None else out[:, items]
 
 
@@ -124,9 +139,17 @@ def reasons(state: State, query: Query, item: int) -> Reasons:
     weight = float(_weight(state, query))
     if not weight:
         return known
-    added, rest = transformer_serve.parts(_network_of(state), _asked(query), item)
+    added, told, rest = transformer_serve.parts(_network_of(state), _asked(query), item)
     sources = {**known.sources, "network": weight * (float(added.sum()) + rest)}
-    return Reasons(known.events + weight * added, known.rest + weight * rest, sources)
+    rest, told = known.rest + weight * rest, weight * told
+    if query.context:
+        lifts = [
+            contextual.log_lift(state, query.context, item, of)
+            for of in (None, state.get(f"{_NETWORK}exponents"))
+        ]
+        told += lifts[1] - lifts[0]
+        sources["circumstances"] += told
+    return Reasons(known.events + weight * added, rest + told, sources)
 
 
 def reached(state: State, query: Query) -> np.ndarray | None:
@@ -144,8 +167,12 @@ def _weight(state: State, query: Query) -> np.float32:
 
 
 def _asked(query: Query) -> Asked:
-    return Asked(query.items, query.times, query.types, query.now)
+    return Asked(query.items, query.times, query.types, query.now, query.context)
 
 
 def _network_of(state: State) -> dict[str, np.ndarray]:
-    return {name: state[_NETWORK + name] for name in ("items", "bias", "codes", "graph", "reads")}
+    return {
+        name: state[_NETWORK + name]
+        for name in ("items", "bias", "codes", "graph", "reads", "contexts", "first")
+        if _NETWORK + name in state
+    }

@@ -44,6 +44,27 @@ def fit(fit_model: Fit, score: Score, data: Data, params: Any, run: Run) -> Stat
     return _arrays(context.count(data.interactions, n_items)._replace(exponents=chosen.exponents))
 
 
+def exponents(score: Score, state: State, data: Data, left: Data, asked: np.ndarray) -> np.ndarray:
+    """Return how much lifts count beside scores that know the context themselves, float32 [columns].
+
+    It is chosen on queries ``asked`` int64 [q, 3] (user, start and end of its history, where the target is), whose
+    targets are in ``data`` and not in what is ``left`` of it for ``state``.
+    """
+    n_items, interactions = len(data.items.ids), data.interactions
+    asked = asked[: min(_MOST_QUERIES, max(_MOST_SCORES // max(n_items, 1), _LEAST_QUERIES))]
+    item, time, kind = (read_only(column) for column in interactions[1:4])
+    codes = np.stack([column.codes[asked[:, 2]] for column in interactions.contexts], axis=1)
+
+    def p_of(q: int) -> np.ndarray:
+        user, start, end = asked[q].tolist()
+        own = slice(start, end)
+        query = Query(user, item[own], context=codes[q].tolist(), times=time[own], types=kind[own])
+        return score(state, [query])[0]
+
+    tables = context.count(left.interactions, n_items)
+    return context.choose(tables, p_of, codes, item[asked[:, 2]]).exponents
+
+
 def _queries(offsets: np.ndarray, users: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the newest interactions of some users, ten of each and ``most`` in all: users and places, int64 [m]."""
     each = min(max(most // max(len(users), 1), 1), _MOST_OF_USER)
@@ -62,21 +83,23 @@ def update(state: State, data: Data) -> State:
     return _arrays(tables._replace(exponents=np.array(exponents)))
 
 
-def apply(state: State, codes: Sequence[int], p: np.ndarray) -> None:
-    """Change probabilities in place to what they are in the circumstances a request tells."""
+def apply(state: State, codes: Sequence[int], p: np.ndarray, exponents: np.ndarray | None = None) -> None:
+    """Change probabilities in place to what they are in the circumstances a request tells; ``exponents``: None the
+    state's own."""
     if "context_exponents" in state:
-        context.tilt(p, _tables_of(state), codes)
+        context.tilt(p, _tables_of(state, exponents), codes)
 
 
-def log_lift(state: State, codes: Sequence[int], item: int) -> float:
+def log_lift(state: State, codes: Sequence[int], item: int, exponents: np.ndarray | None = None) -> float:
     """Return what circumstances add to the logarithm of an item's probability, up to what all items share."""
     if "context_exponents" not in state:
         return 0.0
-    return context.log_lift(_tables_of(state), codes, item)
+    return context.log_lift(_tables_of(state, exponents), codes, item)
 
 
-def _tables_of(state: State) -> context.Tables:
-    return context.Tables(*(state[f"context_{name}"] for name in context.Tables._fields))
+def _tables_of(state: State, exponents: np.ndarray | None) -> context.Tables:
+    tables = context.Tables(*(state[f"context_{name}"] for name in context.Tables._fields))
+    return tables if exponents is None else tables._replace(exponents=exponents)
 
 
 def _arrays(tables: context.Tables) -> State:

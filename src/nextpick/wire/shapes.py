@@ -100,7 +100,7 @@ def service(name: str) -> Service:
 
 
 def models_dir() -> Path:
-    """Return the directory of nextpick's own models, laid out as botocore's data."""
+    """Return the directory of nextpick's own models and of what it adds to others, laid out as botocore's data."""
     return Path(str(resources.files("nextpick.wire"))) / "models"
 
 
@@ -116,8 +116,22 @@ def _read_model(name: str) -> dict:
     newest = max(path for path in folder.iterdir() if path.is_dir())
     packed = newest / "service-2.json.gz"
     if packed.exists():
-        return msgspec.json.decode(gzip.decompress(packed.read_bytes()))
-    return msgspec.json.decode((newest / "service-2.json").read_bytes())
+        model = msgspec.json.decode(gzip.decompress(packed.read_bytes()))
+    else:
+        model = msgspec.json.decode((newest / "service-2.json").read_bytes())
+    extras = models_dir() / name / newest.name / "service-2.sdk-extras.json"
+    if extras.exists():
+        _merge(msgspec.json.decode(extras.read_bytes())["merge"], model)
+    return model
+
+
+def _merge(extras: dict, model: dict) -> None:
+    """Add to a model what another has more, as botocore does with extras."""
+    for key, value in extras.items():
+        if isinstance(value, dict) and key in model:
+            _merge(value, model[key])
+        else:
+            model[key] = value
 
 
 def validate(service_name: str, operation: str, value: Any) -> dict:
