@@ -3,7 +3,7 @@
 ``python bench/recipes.py``. Data in NEXTPICK_DATA: MovieLens 100K with clock and metadata, MovieLens 1M and Amazon
 Beauty in order only; actions are made. The last event of each user is the truth where the next item is asked for, the
 newest 20 % where segments are; ties go against us. ± is the standard error; the last figures are what a recipe is
-better by than the obvious baseline, user by user, and the standard error of that.
+better by than the obvious baseline, user by user (of segments query by query), and the standard error of that.
 """
 
 import time
@@ -215,10 +215,14 @@ def affinity() -> None:
             rank_users=lambda state, items: state["length"],
             targets=module.targets,
         )
-        print(f"Segments, hits and recall at 1 %, {where}: {name}")
-        for label, of in (("most active users", active), (name, module)):
-            metrics = segments.evaluate(of, module.Params(), data, run())
-            print(f"  {label:42} {metrics['hits_at_1_percent']:.4f}  {metrics['recall_at_1_percent']:.4f}")
+        least = segments.measure(active, module.Params(), data, run())
+        started = time.perf_counter()
+        found = segments.measure(module, module.Params(), data, run())
+        print(f"Segments, hits and recall at 1 %, {where}: {name}, {len(found.hits)} queries")
+        told("hits, most active users", least.hits)
+        told(f"hits, {name}", found.hits, started, least.hits)
+        told("recall, most active users", least.recall)
+        told(f"recall, {name}", found.recall, baseline=least.recall)
 
 
 def made_tastes() -> Data:

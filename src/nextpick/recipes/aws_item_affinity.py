@@ -1,19 +1,26 @@
 """aws-item-affinity: the users most drawn to an item.
 
-    affinity = likeness ^ a * length ^ b
+    affinity = length ^ power * p(item | user)
+    p        = (trust * evidence * share + popularity) / (trust * evidence + 1)
+    share    = (1 - own) * likeness + own * taken
 
-Likeness is that of the item to a user's history, the newest items counting most; who takes much is likelier to take
-this too. Whether having taken the item counts for or against taking it next, how fast the past fades, and a and b are
-chosen on interactions held out.
+Likeness is a share of a user's taste: of all items' likeness to the history how much is this item's; taken: of all
+that was taken how much was this; the newest counts most. Undivided, both are large for whoever took much, and those who
+take what few do are not found. Evidence: how many items the history is worth; the fewer, the more the share is that of
+everyone. How fast the past fades, whether having taken the item counts for or against taking it next, trust and power
+are chosen on interactions held out, by hits and recall; that activity alone ranks (trust 0) is one of the choices, and
+what finds less than it is not chosen.
 
 Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP).
 Answers:  batch segment jobs, ``itemId``.
-Sources:  models/affinity.py, models/cosine.py; developer guide, "Item-Affinity recipe".
+Sources:  models/affinity.py, models/cosine.py; developer guide, "Item-Affinity recipe". The shrunken share: Zhai and
+          Lafferty 2004, "A study of smoothing methods for language models", Dirichlet priors.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,16 +34,32 @@ from nextpick.recipes import segments
 from nextpick.recipes.interface import State, tunable
 
 NAME = "aws-item-affinity"
-_ROW_LIMIT, _LONGEST = 500, 200
-_OWN, _DECAY = (1.0, 0.0, -1e3), (1.0, 0.98, 0.9)
-_POWERS = tuple(product((0.5, 1.0), (0.0, 0.5, 1.0, 2.0)))  # a and b
-_JUDGED = 5  # per cent of the users whose order decides: the best one alone is coarse
-_TRIED, _TRIED_WORK = (
-    100,
-    200_000_000,
-)  # queries on which the three are chosen; queries times interactions, at most
+_ROW_LIMIT = 500
+_LONGEST, _REMEMBERED = 500, 2000  # of a user's newest: what likeness is counted on, what is summed
+_LEAST_JUDGED = 50  # users, where a per cent of them is fewer, whose order decides: so few are coarse
+_TRIED, _TRIED_WORK = 200, 200_000_000  # held-out queries, at most, and times interactions
 
 Targets = Callable[[Data], Sequence[np.ndarray]]
+
+
+class Choice(NamedTuple):
+    """How affinity is made; ``own``: how much what was taken counts, ``LAST``: who took any of it comes after all
+    who did not and are drawn to it, but before those in whose history nothing is like it."""
+
+    own: float
+    decay: float
+    trust: float
+    power: float
+
+
+LAST = -1.0
+ACTIVITY = Choice(0.0, 1.0, 0.0, 1.0)  # the users that take most, whatever the item
+_OWN, _DECAY, _TRUST, _POWER = (
+    (LAST, 0.0, 0.5),
+    (1.0, 0.98, 0.95, 0.9, 0.8),
+    (1.0, 0.1),
+    (0.25, 0.5, 0.75, 1.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +68,7 @@ class Params:
 
 
 def fit(data: Data, params: Params, run: Run) -> State:
-    """Return ``row_…`` likeness of items, ``history_…`` of users, and ``choice`` = (own, decay, a, b)."""
+    """Return ``row_…`` likeness of items, ``history_…``, ``length`` and ``reach`` of users, and the ``choice``."""
     return fit_for(targets, data, run)
 
 
@@ -53,66 +76,126 @@ def fit_for(targets: Targets, data: Data, run: Run) -> State:
     """Return the state, ``choice`` chosen on what ``targets`` returns: rows of items, int32, a query each."""
     train, test = segments.split(data)
     run.checkpoint(0.0, "counting shared users")
-    queries = [rows for rows in targets(data) if np.isin(test.interactions.item, rows).any()]
     tried = min(_TRIED, max(1, _TRIED_WORK // max(1, len(data.interactions.item))))
-    if len(queries) > tried:
-        queries = [queries[i] for i in np.sort(run.rng.choice(len(queries), tried, replace=False))]
-    state = _tables(train)
+    queries = segments.some(targets(data), test, tried, run.rng)
+    tables = _tables(train)
     run.checkpoint(0.3, "choosing how the past counts")
-    n_users = len(data.users.ids)
-    discount = 1.0 / np.log2(np.arange(2, max(1, n_users * _JUDGED // 100) + 2))
-    user_of = np.repeat(np.arange(n_users), np.diff(test.interactions.offsets))
-    truths = [np.unique(user_of[np.isin(test.interactions.item, rows)]) for rows in queries]
-    activity = _activity(state)
-    choice, best = (0.0, 1.0, 1.0, 1.0), -1.0
-    for own, decay in product(_OWN, _DECAY):
-        found = np.zeros((len(queries), len(_POWERS)))
-        for query, (rows, truth) in enumerate(zip(queries, truths, strict=True)):
-            drawn = _affinity(state, rows, own, decay)
-            for i, powers in enumerate(_POWERS):
-                ranked = top_k(_weighed(drawn, activity, *powers), len(discount))
-                found[query, i] = discount @ np.isin(ranked, truth) / discount[: len(truth)].sum()
-            run.check()
-        worth = found.sum(axis=0)
-        if queries and worth.max() > best:
-            choice, best = (own, decay, *_POWERS[int(worth.argmax())]), float(worth.max())
+    found = held_out(tables, queries, segments.takers(test, queries), run)
+    choice = best(found)
     run.checkpoint(0.7, "counting shared users")
-    return {**_tables(data), "choice": np.array(choice, np.float64)}
+    tables = _tables(data)
+    return {**tables, "choice": np.array(choice, np.float64), "reach": _reach(tables, choice.decay)}
 
 
 def rank_users(state: State, items: np.ndarray) -> np.ndarray:
     """Return each user's affinity to ``items`` (rows, int32 [m]), float32 [n_users]."""
-    own, decay, *powers = state["choice"].tolist()
-    return _weighed(_affinity(state, items, own, decay), _activity(state), *powers)
-
-
-def _weighed(likeness: np.ndarray, length: np.ndarray, a: float, b: float) -> np.ndarray:
-    """Return likeness ^ a * length ^ b, float32; a likeness below 0 stays there."""
-    return np.sign(likeness) * np.abs(likeness) ** np.float32(a) * length ** np.float32(b)
-
-
-def _activity(state: State) -> np.ndarray:
-    return np.diff(state["history_offsets"]).astype(np.float32)
-
-
-def _affinity(state: State, items: np.ndarray, own: float, decay: float) -> np.ndarray:
-    rows = Rows(state["row_offsets"], state["row_items"], state["row_weights"])
-    histories = Histories(state["history_offsets"], state["history_item"], state["history_step"])
-    weight = affinity.weights(rows, items, len(state["item_count"]), own)
-    return affinity.affinity(weight, histories, decay)
+    choice = Choice(*state["choice"].tolist())
+    drawn = _drawn(state, items, choice.decay, state["reach"])
+    return _affinity(drawn, choice, _power(state["length"], choice.power))
 
 
 def forget(state: State, users: np.ndarray) -> State:
     """Return the state with nothing of some users (rows)."""
-    kept = affinity.without(
-        Histories(state["history_offsets"], state["history_item"], state["history_step"]), users
-    )
-    return {**state, **{f"history_{name}": array for name, array in kept._asdict().items()}}
+    kept = affinity.without(_histories(state), users)
+    columns = {name: state[name].copy() for name in ("length", "reach")}
+    for column in columns.values():
+        column[users] = 0
+    return {**state, **{f"history_{name}": array for name, array in kept._asdict().items()}, **columns}
 
 
 def targets(data: Data) -> Sequence[np.ndarray]:
     """Return what is asked about when the recipe is measured: each item."""
     return list(np.arange(len(data.items.ids), dtype=np.int32)[:, None])
+
+
+def held_out(
+    tables: State, queries: Sequence[np.ndarray], truths: Sequence[np.ndarray], run: Run
+) -> dict[Choice, np.ndarray]:
+    """Return for each choice what its best users hold of the truth (rows of users, for each query), float64 [2]: hits
+    and recall, summed over queries, a user less the later in the order."""
+    length = tables["length"]
+    discount = 1.0 / np.log2(np.arange(2, max(len(length) // 100, min(_LEAST_JUDGED, len(length))) + 2))
+    powers = {power: _power(length, power) for power in _POWER}
+    found = {
+        choice: np.zeros(2)
+        for choice in (ACTIVITY, *map(Choice._make, product(_OWN, _DECAY, _TRUST, _POWER)))
+    }
+    is_true = np.zeros(len(length), bool)
+    for decay in _DECAY:
+        reach = _reach(tables, decay)
+        for items, truth in zip(queries, truths, strict=True):
+            drawn = _drawn(tables, items, decay, reach)
+            most = discount[: len(truth)].sum()
+            is_true[truth] = True
+            for choice, sums in found.items():
+                if choice.decay == decay:
+                    ranked = top_k(_affinity(drawn, choice, powers[choice.power]), len(discount))
+                    hits = float(discount @ is_true[ranked])
+                    sums += hits, hits / most
+            is_true[truth] = False
+            run.check()
+    return found
+
+
+def best(found: dict[Choice, np.ndarray]) -> Choice:
+    """Return the choice with most hits and recall, in proportion to those of activity, less than which neither is."""
+    least = np.maximum(found[ACTIVITY], 1e-9)
+    worth = {choice: np.prod(sums / least) for choice, sums in found.items() if (sums >= least).all()}
+    return max(worth, key=lambda choice: worth[choice], default=ACTIVITY)
+
+
+class _Drawn(NamedTuple):
+    """What users' histories say of some items, float32 [n_users]: how many of their items are like those, how many
+    are those, how many there are, older ones less; and the items' share of all interactions."""
+
+    like: np.ndarray
+    taken: np.ndarray
+    evidence: np.ndarray
+    popularity: float
+
+
+def _drawn(tables: State, items: np.ndarray, decay: float, reach: np.ndarray) -> _Drawn:
+    histories, count = _histories(tables), tables["item_count"]
+    is_asked = np.zeros(len(count), np.float32)
+    is_asked[items] = 1.0
+    evidence = affinity.evidence(histories, decay)
+    like = affinity.total(affinity.likeness(_rows(tables), items, len(count)), histories, decay)
+    return _Drawn(
+        np.divide(like * evidence, reach, out=np.zeros_like(like), where=reach > 0),
+        affinity.total(is_asked, histories, decay),
+        evidence,
+        float(count[items].sum()) / max(1, int(count.sum())),
+    )
+
+
+def _affinity(drawn: _Drawn, choice: Choice, power: np.ndarray) -> np.ndarray:
+    """Return affinities float32 [n_users]; ``power``: length ^ choice.power."""
+    if drawn.popularity == 0 or choice.trust == 0:  # nothing is known of the items, or nothing shall count
+        return power
+    own, trust = np.float32(max(choice.own, 0.0)), np.float32(choice.trust)
+    share = drawn.like * (1 - own) + drawn.taken * own
+    found = power * (trust * share + np.float32(drawn.popularity)) / (trust * drawn.evidence + 1)
+    if choice.own != LAST:
+        return found
+    places = np.where(drawn.taken > 0, 1, np.where(drawn.like > 0, 0, 2))
+    return found - found.max(initial=0.0) * places.astype(np.float32)
+
+
+def _power(length: np.ndarray, power: float) -> np.ndarray:
+    return length.astype(np.float32) ** np.float32(power)
+
+
+def _reach(tables: State, decay: float) -> np.ndarray:
+    """Return each user's sum of likeness to all items, float32 [n_users]."""
+    return affinity.total(affinity.reach(_rows(tables), len(tables["item_count"])), _histories(tables), decay)
+
+
+def _rows(tables: State) -> Rows:
+    return Rows(tables["row_offsets"], tables["row_items"], tables["row_weights"])
+
+
+def _histories(tables: State) -> Histories:
+    return Histories(tables["history_offsets"], tables["history_item"])
 
 
 def _tables(data: Data) -> State:
@@ -127,9 +210,10 @@ def _tables(data: Data) -> State:
         longest_history=_LONGEST,
         row_limit=_ROW_LIMIT,
     )
-    histories = affinity.newest(interactions.offsets, interactions.item, _LONGEST)
+    histories = affinity.newest(interactions.offsets, interactions.item, _REMEMBERED)
     return {
         **{f"row_{name}": array for name, array in rows._asdict().items()},
         **{f"history_{name}": array for name, array in histories._asdict().items()},
         "item_count": popularity.counts(interactions.item, n_items),
+        "length": np.diff(interactions.offsets).astype(np.int32),
     }
