@@ -123,6 +123,7 @@ def cold() -> None:
     for label, score in (
         ("popularity", most),
         ("random", lambda query: rng.random(len(counts))),
+        ("aws-sims", fitted("aws-sims", warm)),
         ("aws-similar-items", fitted("aws-similar-items", warm)),
     ):
         found = np.empty(len(hidden))

@@ -126,7 +126,7 @@ def test_automl_tries_recipes_and_reports_the_best(shop: Shop) -> None:
     found = told["recipes"]
     ahead = found["aws-user-personalization"] - found["aws-popularity-count"]
     assert told["ahead_by"] == pytest.approx(ahead, abs=1e-4)
-    assert ahead > 0
+    assert ahead > 3 * told["error"] > 0
 
 
 def test_automl_reads_texts_where_a_recipe_it_tries_does() -> None:

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from part_world import a_run
 
+from nextpick.data import featurize
 from nextpick.data.dataset import Data
 from nextpick.data.split import holdout
-from nextpick.recipes.evaluate import evaluate
+from nextpick.recipes.evaluate import Measured, evaluate
 from nextpick.recipes.interface import Query
 from nextpick.testing.worlds import made_data
 
@@ -115,3 +116,35 @@ def test_nothing_of_a_held_out_user_reaches_the_recipe_but_the_oldest_interactio
         assert query.item == own[cut - 1]
     trained = sum(int(offsets[u + 1] - offsets[u]) for u in range(100) if u not in asked)
     assert len(told["train"].item) == trained
+
+
+def test_whatever_is_left_out_of_the_training_the_same_users_are_asked_each_by_itself() -> None:
+    data = made_data(seed=3, users=400)
+    trained: list[int] = []
+
+    def asked(percentiles: dict[str, float]) -> tuple[list[int], Measured]:
+        users: list[int] = []
+
+        def fit(train: Data, params: Any, run: Any) -> dict[str, np.ndarray]:
+            trained.append(int((np.diff(train.interactions.offsets) > 0).sum()))
+            return {}
+
+        def score(state: Any, queries: list[Query]) -> np.ndarray:
+            users.extend(query.user for query in queries)
+            return -np.arange(30, dtype=np.float32)[None]
+
+        module: Any = SimpleNamespace(fit=fit, score=score)
+        return users, evaluate(
+            module, None, data, a_run(), lambda known: featurize.without_outliers(known, percentiles)
+        )
+
+    (all_users, whole), (few_users, part) = asked({}), asked({"max_user_history_length_percentile": 0.5})
+    assert trained[0] > trained[1] > 0
+    assert all_users == few_users
+    lengths = np.diff(data.interactions.offsets)
+    assert lengths[all_users].max() > np.quantile(lengths[lengths > 0], 0.5)
+    assert whole.metrics == part.metrics
+    for name, values in whole.by_user.items():
+        assert values.shape == (len(all_users),)
+        assert values.mean() == pytest.approx(whole.metrics[name], abs=1e-4)
+    assert whole.metrics.keys() - whole.by_user.keys() == {"coverage"}

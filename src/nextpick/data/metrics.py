@@ -27,16 +27,20 @@ def personalize_metrics(
     ranked: np.ndarray, truths: Sequence[AbstractSet[int]], n_items: int
 ) -> dict[str, float]:
     """Return the eight metrics of a recommendation recipe, rounded to 4 decimals, in the order of their names."""
+    result = {name: _mean(values) for name, values in values_by_query(ranked, truths).items()}
+    result["coverage"] = len(np.unique(ranked)) / max(n_items, 1)
+    return {name: round(float(result[name]), 4) for name in METRICS}
+
+
+def values_by_query(ranked: np.ndarray, truths: Sequence[AbstractSet[int]]) -> dict[str, np.ndarray]:
+    """Return what those of METRICS that are means are means of, float64 [n_queries] by name: all but coverage."""
     hits = hit_matrix(ranked, truths)
     sizes = np.array([len(truth) for truth in truths], np.int64)
-    result = {
-        "coverage": len(np.unique(ranked)) / max(n_items, 1),
-        "mean_reciprocal_rank_at_25": mrr(hits, 25),
-    }
+    result = {"mean_reciprocal_rank_at_25": reciprocal_ranks(hits, 25)}
     for k in CUTOFFS:
-        result[f"normalized_discounted_cumulative_gain_at_{k}"] = ndcg(hits, sizes, k)
-        result[f"precision_at_{k}"] = precision(hits, k)
-    return {name: round(float(result[name]), 4) for name in sorted(result)}
+        result[f"normalized_discounted_cumulative_gain_at_{k}"] = gains(hits, sizes, k)
+        result[f"precision_at_{k}"] = precisions(hits, k)
+    return result
 
 
 def weighted_ndcg(ranked: np.ndarray, truths: Sequence[Mapping[int, float]], k: int) -> float:
@@ -84,13 +88,18 @@ def ndcg(hits: np.ndarray, sizes: np.ndarray, k: int) -> float:
 
 def precision(hits: np.ndarray, k: int) -> float:
     """Return the mean of hits within ``k`` divided by ``k``, also where fewer items are relevant."""
-    return _mean(hits[:, :k].sum(axis=1) / k)
+    return _mean(precisions(hits, k))
 
 
 def reciprocal_ranks(hits: np.ndarray, k: int) -> np.ndarray:
     """Return each query's 1 / rank of the first hit within ``k``, float64 [n_queries]."""
     within = hits[:, :k]
     return np.where(within.any(axis=1), 1.0 / (within.argmax(axis=1) + 1), 0.0)
+
+
+def precisions(hits: np.ndarray, k: int) -> np.ndarray:
+    """Return each query's hits within ``k`` divided by ``k``, float64 [n_queries]."""
+    return hits[:, :k].sum(axis=1) / k
 
 
 def gains(hits: np.ndarray, sizes: np.ndarray, k: int) -> np.ndarray:

@@ -45,11 +45,14 @@ def prepared(snapshot: Path, config: dict[str, Any], event_type: str | None) -> 
 
 
 def measure(choice: Choice, data: Data, run: Run) -> Measured:
-    """Return the hold-out metrics of a choice on data that is not featurized yet."""
+    """Return the hold-out metrics of a choice on data that is not featurized yet.
+
+    Where recipes are measured alike, users are held out of all the data, whatever a recipe leaves out of what it learns
+    from: one ``run.rng`` asks the same users of all.
+    """
     module, params = choice.load()
-    data = choice.featurized(data)
     if choice.info.type == "USER_SEGMENTATION":
-        return Measured(segments.evaluate(module, params, data, run))
+        return Measured(segments.evaluate(module, params, choice.featurized(data), run))
     if hasattr(module, "evaluate"):
-        return Measured(module.evaluate(params, data, run))
-    return evaluate.evaluate(module, params, data, run)
+        return Measured(module.evaluate(params, choice.featurized(data), run))
+    return evaluate.evaluate(module, params, data, run, choice.featurized)

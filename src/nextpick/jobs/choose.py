@@ -2,8 +2,8 @@
 
 Both judge by the hold-out metrics, every candidate on the same users; what is then reported is measured anew, on
 another draw, so that it does not flatter the choice. What was tried, and by how much the best is better, is noted for
-the version's report. Sources: developer guide, "Hyperparameters and HPO", "Using
-AutoML".
+the version's report; of recipes with the standard error of that, of the differences user by user. Sources: developer
+guide, "Hyperparameters and HPO", "Using AutoML".
 """
 
 from collections.abc import Callable
@@ -19,6 +19,7 @@ from nextpick.jobs.tune import Trials, tune
 from nextpick.jobs.work import JobFailure
 from nextpick.recipes import catalogue
 from nextpick.recipes.catalogue import RecipeInfo
+from nextpick.recipes.evaluate import Measured
 
 _AUTO_ML_RECIPES = ("aws-user-personalization", "aws-popularity-count")
 _DECIMALS = 4
@@ -63,20 +64,27 @@ def candidates(body: dict[str, Any]) -> list[RecipeInfo]:
 def _best_recipe(infos: list[RecipeInfo], config: dict[str, Any], data: Data, run: Run, note: Note) -> Choice:
     choices, names = [Choice(info, {}) for info in infos], [info.name for info in infos]
     metric = config.get("metricName", METRIC)
-    seed, results = int(run.rng.integers(1 << 63)), []
+    seed, results = int(run.rng.integers(1 << 63)), list[Measured]()
     for i, choice in enumerate(choices):
         share = run.share(i / len(choices), (i + 1) / len(choices))._replace(rng=np.random.default_rng(seed))
-        results.append(measure(choice, data, share).metrics.get(metric, 0.0))
-    best, *others = sorted(results, reverse=True)
-    told: dict[str, Any] = {
-        "metric": metric,
-        "recipes": dict(zip(names, results, strict=True)),
-        "best": names[int(np.argmax(results))],
-    }
+        results.append(measure(choice, data, share)._replace(state=None))
+    worth = [result.metrics.get(metric, 0.0) for result in results]
+    best, *others = sorted(range(len(worth)), key=lambda i: -worth[i])
+    told = {"metric": metric, "recipes": dict(zip(names, worth, strict=True)), "best": names[best]}
     if others:
-        told["ahead_by"] = round(best - others[0], _DECIMALS)
+        told["ahead_by"] = round(worth[best] - worth[others[0]], _DECIMALS)
+        told["error"] = _error(results[best], results[others[0]], metric)
     note("auto_ml", told)
-    return choices[int(np.argmax(results))]
+    return choices[best]
+
+
+def _error(one: Measured, other: Measured, metric: str) -> float | None:
+    """Return the standard error of the difference of a metric on the same users, None where it is no mean over users or
+    there are fewer than two."""
+    if metric not in one.by_user or len(one.by_user[metric]) < 2:
+        return None
+    differences = one.by_user[metric] - other.by_user[metric]
+    return round(float(differences.std(ddof=1) / np.sqrt(len(differences))), _DECIMALS)
 
 
 def _find(name: str) -> RecipeInfo:

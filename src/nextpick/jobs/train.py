@@ -124,7 +124,7 @@ def train(
         limit_s = work.settings.tuning_s
         choice = choose(body, out / "snapshot", data, tuning, notes.__setitem__, limit_s)
         module, params = _fitting(choice, data)
-        metrics, measured = measure(choice, data, run.share(0.4, 0.65))
+        metrics, measured, _ = measure(choice, data, run.share(0.4, 0.65))
         data = choice.featurized(data)
         # what is dear was learnt on nine users of ten
         if measured is not None and hasattr(module, "update"):

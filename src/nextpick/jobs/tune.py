@@ -1,19 +1,20 @@
 """HPO: trials of hyperparameters, each chosen by what the earlier ones taught, as many at a time as asked for.
 
 A trial is a fit and a measurement on held-out users, the same users for all; the first is the defaults, or what is
-nearest to them in the ranges, so that the result is never worse than these. Where there are enough users, a trial is
-first a fit on a tenth of them, which costs a part of it: one that is then worse than the median of those that
-were finished ends there. Trials come in rounds of ``maxParallelTrainingJobs``, so that one seed gives one result
+nearest to them in the ranges, so that the result is never worse than these. Where there are enough users, trials are
+fits on a tenth of them, which cost a part of the time, and only the defaults and the best quarter are then fitted and
+measured on all. Trials come in rounds of ``maxParallelTrainingJobs``, so that one seed gives one result
 whatever the machine; one that the time for all ends is worth nothing. Sources: developer guide, "Hyperparameters and
-HPO"; Bergstra et al. 2011 (the tree-structured Parzen estimator) and Golovin et al. 2017, §3.2.2 (the median rule),
-both as Optuna has them.
+HPO"; Bergstra et al. 2011 (the tree-structured Parzen estimator), as Optuna has it; Jamieson & Talwalkar 2016
+(successive halving, here of one step).
 """
 
 import multiprocessing
 import os
 import threading
 import time
-from math import inf
+from collections.abc import Iterator
+from math import ceil, inf
 from multiprocessing.connection import wait
 from multiprocessing.pool import AsyncResult
 from pathlib import Path
@@ -27,7 +28,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import TrialState
 
 from nextpick.data.dataset import Data
 from nextpick.data.run import Run, Stopped
@@ -38,8 +38,8 @@ from nextpick.recipes.catalogue import RecipeInfo
 _TRIALS, _PARALLEL = 8, 1
 _DECIMALS = 4
 _PART = 0.1
-_LEAST_USERS = 40_000  # of fewer, a part costs nearly what all do; a tenth of a part is held out
-_LEAST_FINISHED = 2  # before a trial may end early
+_LEAST_USERS = 200_000  # of fewer, a part costs more than half of what all do; a tenth of a part is held out
+_KEPT = 0.25  # of the trials on a part
 _LOOK_EVERY_S = 0.2
 
 _Key = tuple[tuple[str, str], ...]
@@ -47,7 +47,7 @@ _Key = tuple[tuple[str, str], ...]
 
 class Trials(NamedTuple):
     """What every trial of a tuning shares; ``config`` and ``event_type`` are the solution's. ``limit_s``: how long all
-    but the first round of them may take."""
+    but the first round of them may take, half of it those on a part of the users; of all users the first is besides."""
 
     info: RecipeInfo
     features: dict[str, str]
@@ -98,17 +98,19 @@ def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[st
     start = catalogue.plain_names({**catalogue.default_params(trials.info), **given})
     start |= {name: _nearest(range_, start[name]) for name, range_ in space.items()}
     seed, sampler_seed = (int(s) for s in run.rng.integers(1 << 31, size=2))
-    search = _Search(
-        space, start, sampler_seed, most, int((np.diff(data.interactions.offsets) > 0).sum()) >= _LEAST_USERS
-    )
-    end = time.monotonic() + trials.limit_s
+    search = _Search(space, start, sampler_seed, most)
+    is_part = int((np.diff(data.interactions.offsets) > 0).sum()) >= _LEAST_USERS
+    began = time.monotonic()
+    end = began + trials.limit_s
     with _Workers(trials, seed, data, min(parallel, os.cpu_count() or 1)) as workers:
-        for done in range(0, most, parallel):
-            if done and time.monotonic() >= end:
-                break
-            n = min(parallel, most - done)
-            share = run.share(done / most, (done + n) / most)
-            search.round(n, workers, share, end if done else inf)
+        part, searching, enough = (
+            (_PART, run.share(0.0, 0.5), began + trials.limit_s / 2) if is_part else (1.0, run, end)
+        )
+        for first, last, share, until in _rounds(most, parallel, searching, enough):
+            search.round(last - first, workers, share, part, until)
+        finalists = search.finalists() if is_part else []
+        for first, last, share, until in _rounds(len(finalists), parallel, run.share(0.5, 1.0), end):
+            search.learn(finalists[first:last], workers, share, 1.0, until)
     best = search.best()
     told = {
         "tried": len(search.early | search.known),
@@ -118,47 +120,52 @@ def tune(trials: Trials, given: dict[str, str], data: Data, run: Run) -> dict[st
     return catalogue.tuned_names(trials.info, best)
 
 
+def _rounds(n: int, parallel: int, run: Run, end: float) -> Iterator[tuple[int, int, Run, float]]:
+    """Yield where each round of trials begins and ends, its share of the run, and until when it may take; the first may
+    take as long as it does, and none begins after ``end``."""
+    for first in range(0, n, parallel):
+        if first and time.monotonic() >= end:
+            break
+        last = min(first + parallel, n)
+        yield first, last, run.share(first / n, last / n), end if first else inf
+
+
 class _Search:
     """Hyperparameters by what is known of others: ``known`` of all users, ``early`` of a part of them."""
 
     def __init__(
-        self,
-        space: dict[str, BaseDistribution],
-        start: dict[str, str],
-        seed: int,
-        most: int,
-        ends_early: bool,
+        self, space: dict[str, BaseDistribution], start: dict[str, str], seed: int, most: int
     ) -> None:
-        self._space, self._start, self._ends_early = space, start, ends_early
+        self._space, self._start = space, start
         self.known: dict[_Key, float] = {}
         self.early: dict[_Key, float] = {}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
             direction="maximize",
             sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, max(most // 2, 2))),
-            pruner=optuna.pruners.MedianPruner(_LEAST_FINISHED, n_min_trials=_LEAST_FINISHED),
         )
         self._study.enqueue_trial({name: _number(range_, start[name]) for name, range_ in space.items()})
 
-    def round(self, n: int, workers: "_Workers", run: Run, end: float) -> None:
-        """Try ``n`` more, those that are new, until ``end``."""
+    def round(self, n: int, workers: "_Workers", run: Run, part: float, end: float) -> None:
+        """Try ``n`` more, those that are new, on a part of the users, until ``end``."""
         asked = [(trial, self._params(trial)) for trial in (self._study.ask(self._space) for _ in range(n))]
-        if self._ends_early:
-            self._learn(
-                self.early, [params for _, params in asked], workers, run.share(0.0, _PART), _PART, end
-            )
-            for trial, params in asked:
-                trial.report(self.early[_key(params)], 0)
-        lost = {
-            trial.number for trial, params in asked if _key(params) not in self.known and trial.should_prune()
-        }
-        wanted = [params for trial, params in asked if trial.number not in lost]
-        self._learn(self.known, wanted, workers, run.share(_PART, 1.0), 1.0, end)
+        self.learn([params for _, params in asked], workers, run, part, end)
+        values = self._values(part)
         for trial, params in asked:
-            if trial.number in lost:
-                self._study.tell(trial, state=TrialState.PRUNED)
-            else:
-                self._study.tell(trial, self.known[_key(params)])
+            self._study.tell(trial, values[_key(params)])
+
+    def learn(
+        self, wanted: list[dict[str, str]], workers: "_Workers", run: Run, part: float, end: float
+    ) -> None:
+        """Measure those that are not known yet, on a part of the users, until ``end``."""
+        values = self._values(part)
+        new = {_key(params): params for params in wanted if _key(params) not in values}
+        values.update(zip(new, workers.values(list(new.values()), run, part, end), strict=True))
+
+    def finalists(self) -> list[dict[str, str]]:
+        """Return the defaults, then the best on a part of the users of all that were tried there."""
+        best = sorted(self.early, key=lambda key: -self.early[key])[: ceil(_KEPT * len(self.early))]
+        return [self._start, *(dict(key) for key in best if key != _key(self._start))]
 
     def best(self) -> dict[str, str]:
         """Return the best of those measured on all users."""
@@ -168,16 +175,8 @@ class _Search:
         drawn = {name: _text(trial.params[name]) for name in self._space}
         return {**self._start, **drawn} if trial.number else self._start
 
-    def _learn(
-        self,
-        of: dict[_Key, float],
-        wanted: list[dict[str, str]],
-        workers: "_Workers",
-        run: Run,
-        *within: float,
-    ) -> None:
-        new = {_key(params): params for params in wanted if _key(params) not in of}
-        of.update(zip(new, workers.values(list(new.values()), run, *within), strict=True))
+    def _values(self, part: float) -> dict[_Key, float]:
+        return self.known if part == 1.0 else self.early
 
 
 class _Workers:

@@ -213,7 +213,7 @@ RECIPES = (
         "aws-sims",
         "RELATED_ITEMS",
         "sims",
-        "Items that share users with the given one (item-to-item cosine).",
+        "Items that share users with the given one (item-to-item cosine); those with few users by metadata.",
         is_scored=False,
         is_live=False,
     ),

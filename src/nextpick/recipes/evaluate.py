@@ -5,13 +5,20 @@ the answers of a campaign do not leave them out either. Contextual columns are t
 the truth.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nextpick.data.dataset import Data
-from nextpick.data.metrics import CUTOFFS, average_rewards, personalize_metrics, weighted_ndcg
+from nextpick.data.metrics import (
+    CUTOFFS,
+    average_rewards,
+    personalize_metrics,
+    values_by_query,
+    weighted_ndcg,
+)
 from nextpick.data.run import Run
 from nextpick.data.split import holdout
 from nextpick.models.rows import read_only
@@ -26,18 +33,29 @@ _LONGEST = max(CUTOFFS)
 
 
 class Measured(NamedTuple):
-    """Metrics, and the state they are of where it is one of ``fit``."""
+    """Metrics, the state they are of where it is one of ``fit``, and by metric what it is a mean of, float64
+    [n_users], where that is known."""
 
     metrics: dict[str, float]
     state: State | None = None
+    by_user: dict[str, np.ndarray] = {}  # noqa: RUF012
 
 
-def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> Measured:
+def evaluate(
+    module: ModuleType,
+    params: Any,
+    data: Data,
+    run: Run,
+    featurized: Callable[[Data], Data] = lambda known: known,
+) -> Measured:
     """Fit on the training users, rank for the test users, and return the eight metrics.
 
-    Where events have weights, or items a reward, there is a metric of that too.
+    Where events have weights, or items a reward, there is a metric of that too. ``featurized``: what the recipe is
+    fitted on, of the training users; it says nothing of who is asked about, so that these are the same for every
+    recipe.
     """
     held = holdout(data, run.rng, _MOST_USERS)
+    held = held._replace(train=featurized(held.train))
     fitted = module.fit(held.train, params, run.share(0.0, 0.6))
     state = {name: read_only(array) for name, array in fitted.items()}
     n_items = len(data.items.ids)
@@ -60,11 +78,12 @@ def evaluate(module: ModuleType, params: Any, data: Data, run: Run) -> Measured:
             truths[-1][at] = max(value, truths[-1].get(at, 0.0))
         if i % 256 == 0:
             run.checkpoint(0.6 + 0.4 * i / len(held.users), "measuring on held-out users")
-    found = personalize_metrics(ranked, [truth.keys() for truth in truths], n_items)
+    taken = [truth.keys() for truth in truths]
+    found = personalize_metrics(ranked, taken, n_items)
     if weight is not None:
         found[WEIGHTED_NDCG] = round(weighted_ndcg(ranked, truths, _LONGEST), 4)
     if data.reward is not None:
         least = min(float(data.reward.min()), 0.0)
-        rewards = average_rewards(ranked, [truth.keys() for truth in truths], data.reward - least, _LONGEST)
+        rewards = average_rewards(ranked, taken, data.reward - least, _LONGEST)
         found[AVERAGE_REWARDS] = round(rewards, 4)
-    return Measured({name: found[name] for name in sorted(found)}, state)
+    return Measured({name: found[name] for name in sorted(found)}, state, values_by_query(ranked, taken))
