@@ -222,6 +222,38 @@ def test_what_events_add_makes_up_the_logit() -> None:
     assert np.array_equal(added, untold)
 
 
+@pytest.mark.parametrize("draws", [0, 16])
+def test_half_precision_learns_what_single_does(draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a GPU is trained on, but for the device."""
+    losses = []
+    for is_mixed in (False, True):
+        rng = np.random.default_rng(1)
+        torch.manual_seed(3)
+        plan = Plan(rounds=1, steps=120, tokens=256, draws=draws)
+        data, device = histories(rng), torch.device("cpu")
+        count = np.bincount(data.item, minlength=N_ITEMS)
+        training = transformer_train._Training(Network(SHAPE, content(rng)), plan, count, device)
+        training.is_mixed = is_mixed
+        training.loss_dtype = torch.bfloat16 if is_mixed else torch.float32
+        kept: list[float] = []
+        loss_of = training._loss
+
+        def noted(batch: Any, loss_of: Any = loss_of, kept: list[float] = kept) -> Any:
+            loss = loss_of(batch)
+            kept.append(float(loss.detach()))
+            return loss
+
+        monkeypatch.setattr(training, "_loss", noted)
+        batches = transformer_train._steps(data, LENGTH, plan, 0, 0)
+        for _ in range(plan.steps):
+            training.step(next(batches))
+        losses.append(kept)
+    single, half = np.array(losses)
+    assert half[0] == pytest.approx(single[0], rel=0.02)
+    assert half[-20:].mean() < 0.9 * half[:5].mean()
+    assert half[-20:].mean() == pytest.approx(single[-20:].mean(), rel=0.1)
+
+
 def test_where_a_gpu_has_too_little_memory_the_training_goes_to_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
