@@ -3,10 +3,15 @@
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from botocore.exceptions import ClientError
 
+from nextpick.models import artifact
+from nextpick.serving import versions
 from worlds import Api, Shop, checkerboard, open_api
 
 
@@ -265,6 +270,27 @@ def test_a_damaged_version_is_refused_and_the_old_one_keeps_serving(shop: Shop, 
     assert victim.name in described["latestCampaignUpdate"]["failureReason"]
     assert described["solutionVersionArn"] == version
     assert len(shop.recommend(arn, userId="u1")["itemList"]) == 25
+
+
+@pytest.mark.parametrize(("recipe", "part"), [("aws-sims", "trust"), ("aws-item-affinity", "reach")])
+def test_a_version_of_an_earlier_nextpick_is_refused_in_words(
+    shop: Shop, recipe: str, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = shop.trained(shop.train(shop.solution(f"earlier-{recipe}", recipe)))
+    assert version["status"] == "ACTIVE"
+    directory = max(
+        (shop.api.library.home / "blobs" / "versions").iterdir(), key=lambda path: path.stat().st_mtime
+    )
+    assert versions.load(directory).info.name == recipe
+    load = artifact.load
+
+    def earlier(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        state, manifest = load(path)
+        return {name: array for name, array in state.items() if name != part}, manifest
+
+    monkeypatch.setattr(artifact, "load", earlier)
+    with pytest.raises(artifact.Damaged, match=f"of an earlier nextpick, without '{part}'"):
+        versions.load(directory)
 
 
 def test_a_solution_with_a_campaign_is_not_deleted_and_its_versions_go_with_it(tmp_path) -> None:

@@ -23,9 +23,11 @@ def choices(true: np.ndarray) -> Choices:
     return Choices(features, offsets, taken, np.ones(QUERIES, np.float32))
 
 
-def judged(true: np.ndarray, before: np.ndarray, fresh: int = QUERIES) -> tuple[np.ndarray, np.ndarray, bool]:
-    is_fresh = np.arange(QUERIES) < fresh
-    return blending._judged(choices(true), before, np.arange(QUERIES) % 2, is_fresh, lambda: None)
+def judged(
+    true: np.ndarray, before: np.ndarray, fresh: int = QUERIES, users: int = QUERIES
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    number = np.arange(QUERIES)
+    return blending._judged(choices(true), before, number % users, number < fresh, lambda: None)
 
 
 def test_weights_that_made_the_choices_are_found_together() -> None:
@@ -39,6 +41,13 @@ def test_weights_that_made_the_choices_are_found_together() -> None:
 def test_what_the_network_stopped_by_proves_nothing_for_it() -> None:
     true, before = np.array([1.0, -0.5, 2.0]), np.array([1.0, -0.5, 0.0])
     assert [judged(true, before, fresh)[2] for fresh in (0, 1, 300)] == [False, False, True]
+
+
+def test_what_queries_of_one_user_say_is_one_word() -> None:
+    assert blending._by_user(
+        np.array([1.0, 3.0, 5.0, 7.0]), np.array([4, 4, 2, 2]), np.array([True, True, True, False])
+    ).tolist() == [5.0, 2.0]
+    assert not judged(np.array([1.0, -0.5, 2.0]), np.array([1.0, -0.5, 0.0]), users=1)[2]
 
 
 def test_a_network_that_knows_nothing_is_not_better() -> None:

@@ -9,8 +9,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
+from nextpick.data.dataset import Context  # noqa: E402
 from nextpick.data.run import Run  # noqa: E402
 from nextpick.models import (  # noqa: E402
+    network,
     transformer_export,
     transformer_input,
     transformer_loss,
@@ -25,8 +27,9 @@ from nextpick.models.transformer_train import Plan, Queries  # noqa: E402
 
 N_ITEMS, LENGTH = 30, 8
 SIDES = Sides(n_types=2, longest=10_000)
-FIRST = np.array([1, 4, 6])  # of two contextual columns, of three values and two
-SHAPE = Shape(16, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5, int(FIRST[-1]))
+ROWS = np.array([1, 2, 3, 4, 5, 0], np.int32)  # of two contextual columns' values
+FIRST = np.array([0, 3, 6])
+SHAPE = Shape(16, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5, len(ROWS))
 PLAN = Plan(rounds=3, steps=4, tokens=64, draws=0)
 
 
@@ -85,7 +88,8 @@ def random_network(rng: np.random.Generator) -> Network:
 
 
 def served(network: Network) -> dict[str, np.ndarray]:
-    return {**transformer_export.tables(network), "reads": np.array([LENGTH, *SIDES]), "first": FIRST}
+    reads = np.array([LENGTH, *SIDES])
+    return {**transformer_export.tables(network), "reads": reads, "rows": ROWS, "first": FIRST}
 
 
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
@@ -165,6 +169,18 @@ def test_each_contextual_column_is_told_in_some_windows_and_hidden_in_others() -
     assert seen == {(a, b) for a in (False, True) for b in (False, True)}
 
 
+def test_a_value_that_hardly_anything_was_taken_under_has_no_embedding() -> None:
+    hour = np.repeat([0, 1, 2, -1], [30, 9, 10, 5]).astype(np.int32)
+    place = np.repeat([1, 0], [50, 4]).astype(np.int32)
+    columns = (Context("HOUR", hour, ("a", "b", "c"), ()), Context("PLACE", place, ("d", "e"), ()))
+    numbered = network._numbered(columns)
+    assert numbered.rows.tolist() == [1, 0, 2, 0, 3]
+    assert numbered.first.tolist() == [0, 3, 5]
+    coded = network._coded(columns, 54, numbered)
+    assert np.array_equal(coded, np.stack((np.array([1, 0, 2, 0])[hour], np.array([0, 3])[place]), axis=1))
+    assert network._coded((), 7, network._numbered(())).shape == (7, 0)
+
+
 def test_an_event_is_read_without_what_comes_after_it() -> None:
     rng = np.random.default_rng(0)
     network = random_network(rng)
@@ -189,7 +205,7 @@ def test_onnx_and_torch_agree(length: int) -> None:
     with torch.no_grad():
         e = network.items()
         x = network(e[torch.from_numpy(items[-LENGTH:])][None], torch.from_numpy(codes)[None])[0, -1:]
-        for context, codes in (((), (0, 0)), ((2, -1), (3, 0)), ((0, 1), (1, 5))):
+        for context, codes in (((), (0, 0)), ((2, -1), (3, 0)), ((0, 1), (1, 5)), ((1, 2), (2, 0))):
             h = network.under(x, torch.tensor([codes]))[0]
             expected = (e @ h + network.content_bias).numpy()
             found = transformer_serve.logits(arrays, Asked(items, time, kind, now, context))

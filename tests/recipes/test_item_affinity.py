@@ -12,7 +12,7 @@ from nextpick.models import affinity
 from nextpick.models.rows import Rows
 from nextpick.recipes import aws_item_affinity as recipe
 from nextpick.recipes import segments
-from nextpick.recipes.aws_item_affinity import ACTIVITY, LAST, Choice, best, held_out
+from nextpick.recipes.aws_item_affinity import ACTIVITY, DEFAULT, LAST, Choice, best, held_out
 from nextpick.testing.worlds import interactions_of, made_data
 
 RUN = Run(lambda done, stage: None, lambda: False, np.random.default_rng(0))
@@ -75,7 +75,43 @@ def test_what_gains_on_one_measure_and_loses_on_the_other_is_not_chosen() -> Non
     other = WHOLE._replace(power=0.5)
     found = {ACTIVITY: np.array([10.0, 1.0]), WHOLE: np.array([40.0, 0.9]), other: np.array([11.0, 1.1])}
     assert best(found) == other
-    assert best({ACTIVITY: np.zeros(2)}) == ACTIVITY
+    assert best({ACTIVITY: np.ones(2), WHOLE: np.zeros(2)}) == ACTIVITY
+
+
+def test_where_nothing_can_be_held_out_the_item_still_decides() -> None:
+    kinds = [[0, 1, 2, 3], [10, 11, 12]]  # of four events all are learnt from
+    rng = np.random.default_rng(0)
+    data = of([rng.permutation(kinds[user % 2])[:3].tolist() for user in range(60)], 20)
+    state = recipe.fit(data, recipe.Params(), RUN)
+    assert Choice(*state["choice"].tolist()) == DEFAULT
+    assert set(np.argsort(-ranked(state, 1))[:30] % 2) == {0}
+    assert set(np.argsort(-ranked(state, 11))[:30] % 2) == {1}
+
+
+def test_of_many_interactions_the_choice_is_made_on_users_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made_data(users=300, longest=30)
+    monkeypatch.setattr(recipe, "_MOST_TRIED_ON", 1000)
+    some = recipe._some_users(data, np.random.default_rng(0)).interactions
+    lengths = np.diff(some.offsets)
+    assert 600 < len(some.item) < 1400
+    assert ((lengths == 0) | (lengths == np.diff(data.interactions.offsets))).all()
+    state = recipe.fit(data, recipe.Params(), RUN)
+    assert state["length"].sum() == len(data.interactions.item)
+
+
+def test_those_whom_nothing_draws_to_an_item_are_in_order_of_activity() -> None:
+    crowd = [list(range(10, 11 + user % 50)) for user in range(400)]
+    state = state_of(of([[0, 1], [0, 1, 2], [1, 2], *crowd], 70))
+    score = ranked(state, 0)
+    assert score[2] > score[:2].max() > score[3:].max()
+    assert len(np.unique(score[3:])) == 50
+    assert (np.argsort(score[3:], kind="stable") == np.argsort([len(h) for h in crowd], kind="stable")).all()
+
+
+def test_who_took_an_item_long_ago_has_taken_it() -> None:
+    state = state_of(of([[0, *[1] * 900], [2, *[1] * 900], [0, 1]], 3), WHOLE._replace(decay=0.8))
+    score = ranked(state, 0)
+    assert score[1] > score[0]
 
 
 def test_nothing_is_left_of_a_user_who_is_forgotten() -> None:

@@ -238,6 +238,28 @@ def test_circumstances_count_once_and_less_where_the_history_has_told_them(
 
 
 @needs_torch
+def test_what_circumstances_count_beside_the_network_is_learnt_from_what_it_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data, choose = under(world("types"), 1.0), v2.blending.choose
+    kept = np.ones(USERS * LENGTH, bool).reshape(USERS, LENGTH)
+    kept[: USERS * 7 // 10, :-4] = (
+        False  # of many users little is left, of which the network shall know nothing
+    )
+
+    def refused(*given: Any) -> Any:
+        chosen = choose(*given)
+        of_network = chosen.of_network.copy()
+        of_network[1:3] = 0.0
+        return chosen._replace(of_network=of_network)
+
+    monkeypatch.setattr(v2.blending, "choose", refused)
+    state, _ = fitted(data._replace(interactions=data.interactions.only(kept.ravel())))
+    assert state["context_exponents"][0] >= 1.0
+    assert state["net_exponents"][0] <= 0.75
+
+
+@needs_torch
 def test_two_fits_of_a_network_give_the_same_bytes(typed: tuple[State, dict[str, Any]]) -> None:
     again, _ = fitted(world("types"))
     assert {name: array.tobytes() for name, array in again.items()} == {

@@ -164,7 +164,10 @@ class _Search:
 
     def finalists(self) -> list[dict[str, str]]:
         """Return the defaults, then the best on a part of the users of all that were tried there."""
-        best = sorted(self.early, key=lambda key: -self.early[key])[: ceil(_KEPT * len(self.early))]
+        ended = sorted(
+            (key for key in self.early if self.early[key] > -inf), key=lambda key: -self.early[key]
+        )
+        best = ended[: ceil(_KEPT * len(self.early))]
         return [self._start, *(dict(key) for key in best if key != _key(self._start))]
 
     def best(self) -> dict[str, str]:

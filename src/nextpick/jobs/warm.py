@@ -75,7 +75,7 @@ def run() -> None:
     )
     once = Run(lambda done, stage: None, lambda: False, rng)
     state = module.fit(Data(interactions, items, users, _LENGTH), module.Params(), once)
-    warm(module, {name: read_only(array) for name, array in state.items()})
+    warm(info, module, {name: read_only(array) for name, array in state.items()})
 
 
 if __name__ == "__main__":

@@ -43,11 +43,9 @@ def without(histories: Histories, users: np.ndarray) -> Histories:
 
 def likeness(rows: Rows, items: np.ndarray, n_items: int) -> np.ndarray:
     """Return how like ``items`` (rows, int32 [m]) each item is, summed over them, float32 [n_items]."""
-    found = np.zeros(n_items, np.float32)
-    for item in items.tolist():
-        row = slice(rows.offsets[item], rows.offsets[item + 1])
-        found[rows.items[row]] += rows.weights[row]
-    return found
+    starts, sizes = rows.offsets[items], rows.offsets[items + 1] - rows.offsets[items]
+    at = np.repeat(starts - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    return np.bincount(rows.items[at], rows.weights[at], n_items).astype(np.float32)
 
 
 def reach(rows: Rows, n_items: int) -> np.ndarray:

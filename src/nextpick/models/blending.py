@@ -32,7 +32,8 @@ _CHECKED = 256  # queries
 
 class Chosen(NamedTuple):
     """Weights of the blend's columns, float32 [buckets, D], and of the network, float32 [buckets]; mean NDCG@10 of the
-    blend without and with it on ``n`` fresh queries of whole histories that its weights were not learnt on."""
+    blend without and with it on ``n`` fresh queries of whole histories. The weights with it were not learnt on them,
+    those without it were."""
 
     weights: np.ndarray
     of_network: np.ndarray
@@ -56,17 +57,17 @@ def choose(
     part of the network's training has seen."""
     weights, of_network = alone.copy(), np.zeros(len(alone), np.float32)
     seeds = rng.integers(1 << 31, size=len(peeled.user))
-    whole = weighing.whole(peeled, interactions)
+    is_told = fresh & weighing.is_whole(peeled, interactions)
     learnt, gains = [], []
     for b, rows in weighing.buckets(peeled):
         vectors, also = _ask(peeled, rows, interactions, network, check)
         choices, items = weighing.features(peeled, rows, seeds, interactions, tables, limit, also, check)
         choices = _with(choices, items, vectors, network)
         before = np.append(alone[b], 0.0)
-        found, gain, is_better = _judged(choices, before, peeled.user[rows] % 2, fresh[rows], check)
+        found, gain, is_better = _judged(choices, before, peeled.user[rows], fresh[rows], check)
         if is_better:
             weights[b], of_network[b] = found[:-1], found[-1]
-        gains.append(np.where(is_better, gain, gain[0])[:, np.isin(rows, whole) & fresh[rows]])
+        gains.append(np.where(is_better, gain, gain[0])[:, is_told[rows]])
         learnt.append(b)
     weighing.take_nearest(weights, learnt)
     weighing.take_nearest(of_network, learnt)
@@ -111,11 +112,11 @@ def _with(
 
 
 def _judged(
-    choices: Choices, before: np.ndarray, fold: np.ndarray, fresh: np.ndarray, check: Callable[[], None]
+    choices: Choices, before: np.ndarray, user: np.ndarray, fresh: np.ndarray, check: Callable[[], None]
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Return weights [D + 1]; the NDCG@10 of each query with the weights ``before`` and with those of the other fold,
     [2, Q]; whether the latter are surely better on ``fresh`` ones."""
-    ahead = np.stack((logit.ranks(choices, before),) * 2)
+    ahead, fold = np.stack((logit.ranks(choices, before),) * 2), user % 2
     for one in (0, 1):
         learnt_on, told_on = np.flatnonzero(fold != one), np.flatnonzero(fold == one)
         if len(learnt_on) and len(told_on):
@@ -123,7 +124,13 @@ def _judged(
             ahead[1, told_on] = logit.ranks(choices.only(told_on), others)
     whole = 1.0 / np.log2(ahead + 2.0)
     gain = np.where(ahead < _CUT, whole, 0.0)
-    more, more_at_10 = (each[1, fresh] - each[0, fresh] for each in (whole, gain))
+    more, more_at_10 = (_by_user(each[1] - each[0], user, fresh) for each in (whole, gain))
     is_better = len(more) > 1 and bool(more.mean() > _SURE * more.std() / np.sqrt(len(more)))
     found = weighing.fit(choices, check)
     return found, gain, is_better and more_at_10.mean() >= 0 and found[-1] > 0
+
+
+def _by_user(values: np.ndarray, user: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Return each user's mean of the ``told`` values: those of one user are not independent."""
+    _, row = np.unique(user[told], return_inverse=True)
+    return np.bincount(row, values[told]) / np.bincount(row)

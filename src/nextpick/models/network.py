@@ -42,6 +42,7 @@ _TOKENS = (256, 4096)  # of a step
 _STEPS_AN_EPOCH = 40
 _MOST_ROUNDS = 12
 _MOST_QUERIES = 1000  # that a round is measured on, half of all at most
+_LEAST_TAUGHT = 10  # events under a value of a contextual column that has an embedding
 _REPEATS = 0.05  # share of targets taken before, below which what a user has taken is not measured
 
 
@@ -59,18 +60,19 @@ def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
     content, shape = _content(data, left)
     sides = transformer_input.sides_of(left.offsets, np.asarray(left.time), len(left.event_types))
     codes = transformer_batches.coded(left.offsets, np.asarray(left.time), np.asarray(left.event_type), sides)
-    contexts, first = _contexts(left.contexts, len(left.item))
-    shape = shape._replace(n_codes=sides.n_codes, n_contexts=int(first[-1]))
+    numbered = _numbered(left.contexts)
+    contexts = _coded(left.contexts, len(left.item), numbered)
+    shape = shape._replace(n_codes=sides.n_codes, n_contexts=1 + int(numbered.rows.max(initial=0)))
     histories = Histories(np.asarray(left.offsets), np.asarray(left.item), codes, contexts, weights_of(left))
-    whole = run.rng.permutation(weighing.whole(peeled, data.interactions))
+    whole = run.rng.permutation(np.flatnonzero(weighing.is_whole(peeled, data.interactions)))
     judged_on = whole[: min(_MOST_QUERIES, len(whole) // 2)]
     queries = _queries(data.interactions, peeled, judged_on, sides)
     plan = _plan(histories, shape, len(content.bias))
     network, values = transformer_train.train(shape, content, histories, queries, plan, run)
     arrays = transformer_export.tables(network)
     arrays["reads"] = np.array([min(_SERVED, shape.length), *sides], np.int64)
-    if left.contexts:
-        arrays["first"] = first
+    if "contexts" in arrays:
+        arrays |= numbered._asdict()
     return Trained(
         arrays,
         judged_on,
@@ -94,14 +96,28 @@ def _content(data: Data, left: Interactions) -> tuple[Content, Shape]:
     return Content(own, _padded(held), texts, bias, start), shape
 
 
-def _contexts(columns: tuple[Context, ...], n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns' codes as the network has them, int32 [n, C], 0 where a cell is empty; and of each column the
-    first code, and how many there are, int64 [C + 1]."""
-    first = np.cumsum([1, *(column.size for column in columns)])
-    codes = [
-        np.where(np.asarray(c.codes) < 0, 0, c.codes + f) for c, f in zip(columns, first[:-1], strict=True)
-    ]
-    return np.stack(codes, 1).astype(np.int32) if codes else np.zeros((n, 0), np.int32), first
+class Contexts(NamedTuple):
+    """How contextual columns are numbered: ``rows`` int32 [values of all columns], 0 of a value that hardly anything
+    was taken under; ``first`` int64 [C + 1], where each column's values are."""
+
+    rows: np.ndarray
+    first: np.ndarray
+
+
+def _numbered(columns: tuple[Context, ...]) -> Contexts:
+    first = np.cumsum([0, *(column.size for column in columns)])
+    counts = [np.bincount(column.codes[column.codes >= 0], minlength=column.size) for column in columns]
+    taught = np.concatenate([np.zeros(0, np.int64), *counts]) >= _LEAST_TAUGHT
+    return Contexts(np.where(taught, np.cumsum(taught), 0).astype(np.int32), first)
+
+
+def _coded(columns: tuple[Context, ...], n: int, numbered: Contexts) -> np.ndarray:
+    """Return what the network reads of the columns, int32 [n, C], 0 where a cell is empty."""
+    codes = np.zeros((n, len(columns)), np.int32)
+    for c, column in enumerate(columns):
+        told = np.asarray(column.codes) >= 0
+        codes[told, c] = numbered.rows[numbered.first[c] + column.codes[told]]
+    return codes
 
 
 def _padded(held: attributes.Attributes) -> np.ndarray:

@@ -39,8 +39,8 @@ def logits(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:
     """Return the logits of the next item, float32 [n_items].
 
     arrays: ``items``, ``bias``, ``codes``, ``graph``, ``contexts`` as ``transformer_export.tables`` makes them;
-    ``reads`` int64 [3] = (longest history, n_types, longest gap), see ``Sides``; with ``contexts``, ``first`` int64
-    [C + 1], the row of each column's first value. Raises Unservable without onnxruntime.
+    ``reads`` int64 [3] = (longest history, n_types, longest gap), see ``Sides``; with ``contexts``, ``rows``
+    and ``first`` as ``network.Contexts``. Raises Unservable without onnxruntime.
     """
     return of_items(arrays["items"], arrays["bias"], vector(arrays, asked))
 
@@ -56,8 +56,8 @@ def vector(arrays: dict[str, np.ndarray], asked: Asked) -> np.ndarray:
 def _context_rows(arrays: dict[str, np.ndarray], asked: Asked) -> list[int]:
     if not asked.context or "contexts" not in arrays:
         return []
-    firsts = arrays["first"].tolist()
-    return [first + code for first, code in zip(firsts, asked.context, strict=False) if code >= 0]
+    firsts, rows = arrays["first"].tolist(), arrays["rows"]
+    return [int(rows[first + code]) for first, code in zip(firsts, asked.context, strict=False) if code >= 0]
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})

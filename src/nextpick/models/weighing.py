@@ -70,7 +70,8 @@ def peel(interactions: Interactions, rng: np.random.Generator) -> Peeled:
     parts = [(user, offsets[user], end)]
     for least, longest in pairwise(LEAST_LENGTHS[1:]):
         cut = rng.choice(len(user), min(len(user), _MOST_CUT_QUERIES), replace=False)
-        start = np.maximum(end[cut] - rng.integers(least, longest, len(cut)), offsets[user[cut]])
+        start = end[cut] - rng.integers(least, longest, len(cut))
+        cut, start = cut[start > offsets[user[cut]]], start[start > offsets[user[cut]]]  # others are whole
         parts.append((user[cut], start, end[cut]))
     return Peeled(kept, *(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -106,9 +107,9 @@ def buckets(peeled: Peeled) -> Iterator[tuple[int, np.ndarray]]:
             yield b, rows
 
 
-def whole(peeled: Peeled, interactions: Interactions) -> np.ndarray:
-    """Return which queries are of whole histories: rows, int64 [q]."""
-    return np.flatnonzero(peeled.start == np.asarray(interactions.offsets)[peeled.user])
+def is_whole(peeled: Peeled, interactions: Interactions) -> np.ndarray:
+    """Return whether each query is of a whole history, bool [Q]."""
+    return peeled.start == np.asarray(interactions.offsets)[peeled.user]
 
 
 def take_nearest(weights: np.ndarray, learnt: Sequence[int]) -> None:

@@ -37,7 +37,8 @@ NAME = "aws-item-affinity"
 _ROW_LIMIT = 500
 _LONGEST, _REMEMBERED = 500, 2000  # of a user's newest: what likeness is counted on, what is summed
 _LEAST_JUDGED = 50  # users, where a per cent of them is fewer, whose order decides: so few are coarse
-_TRIED, _TRIED_WORK = 200, 200_000_000  # held-out queries, at most, and times interactions
+_TRIED = 200  # held-out queries, at most
+_MOST_TRIED_ON = 1_000_000  # interactions, of users drawn
 
 Targets = Callable[[Data], Sequence[np.ndarray]]
 
@@ -54,6 +55,7 @@ class Choice(NamedTuple):
 
 LAST = -1.0
 ACTIVITY = Choice(0.0, 1.0, 0.0, 1.0)  # the users that take most, whatever the item
+DEFAULT = Choice(0.0, 1.0, 1.0, 1.0)  # where nothing is held out to choose by
 _OWN, _DECAY, _TRUST, _POWER = (
     (LAST, 0.0, 0.5),
     (1.0, 0.98, 0.95, 0.9, 0.8),
@@ -74,10 +76,9 @@ def fit(data: Data, params: Params, run: Run) -> State:
 
 def fit_for(targets: Targets, data: Data, run: Run) -> State:
     """Return the state, ``choice`` chosen on what ``targets`` returns: rows of items, int32, a query each."""
-    train, test = segments.split(data)
+    train, test = segments.split(_some_users(data, run.rng))
     run.checkpoint(0.0, "counting shared users")
-    tried = min(_TRIED, max(1, _TRIED_WORK // max(1, len(data.interactions.item))))
-    queries = segments.some(targets(data), test, tried, run.rng)
+    queries = segments.some(targets(data), test, _TRIED, run.rng)
     tables = _tables(train)
     run.checkpoint(0.3, "choosing how the past counts")
     found = held_out(tables, queries, segments.takers(test, queries), run)
@@ -87,17 +88,29 @@ def fit_for(targets: Targets, data: Data, run: Run) -> State:
     return {**tables, "choice": np.array(choice, np.float64), "reach": _reach(tables, choice.decay)}
 
 
+def _some_users(data: Data, rng: np.random.Generator) -> Data:
+    """Return the data with the interactions of users drawn, so many that there are at most ``_MOST_TRIED_ON``."""
+    lengths = np.diff(data.interactions.offsets)
+    share = _MOST_TRIED_ON / max(1, int(lengths.sum()))
+    if share >= 1.0:
+        return data
+    return data._replace(
+        interactions=data.interactions.only(np.repeat(rng.random(len(lengths)) < share, lengths))
+    )
+
+
 def rank_users(state: State, items: np.ndarray) -> np.ndarray:
     """Return each user's affinity to ``items`` (rows, int32 [m]), float32 [n_users]."""
     choice = Choice(*state["choice"].tolist())
-    drawn = _drawn(state, items, choice.decay, state["reach"])
-    return _affinity(drawn, choice, _power(state["length"], choice.power))
+    past = _Past(choice.decay, affinity.evidence(_histories(state), choice.decay), state["reach"])
+    power = _power(state["length"], choice.power)
+    return _affinity(_drawn(state, _asked(state, items), past), choice, power)
 
 
 def forget(state: State, users: np.ndarray) -> State:
     """Return the state with nothing of some users (rows)."""
     kept = affinity.without(_histories(state), users)
-    columns = {name: state[name].copy() for name in ("length", "reach")}
+    columns = {name: state[name].copy() for name in ("length", "reach") if name in state}
     for column in columns.values():
         column[users] = 0
     return {**state, **{f"history_{name}": array for name, array in kept._asdict().items()}, **columns}
@@ -114,71 +127,101 @@ def held_out(
     """Return for each choice what its best users hold of the truth (rows of users, for each query), float64 [2]: hits
     and recall, summed over queries, a user less the later in the order."""
     length = tables["length"]
-    discount = 1.0 / np.log2(np.arange(2, max(len(length) // 100, min(_LEAST_JUDGED, len(length))) + 2))
+    n_users = int(np.count_nonzero(length))
+    discount = 1.0 / np.log2(np.arange(2, max(n_users // 100, min(_LEAST_JUDGED, n_users)) + 2))
     powers = {power: _power(length, power) for power in _POWER}
     found = {
         choice: np.zeros(2)
         for choice in (ACTIVITY, *map(Choice._make, product(_OWN, _DECAY, _TRUST, _POWER)))
     }
+    histories = _histories(tables)
+    pasts = [_Past(decay, affinity.evidence(histories, decay), _reach(tables, decay)) for decay in _DECAY]
     is_true = np.zeros(len(length), bool)
-    for decay in _DECAY:
-        reach = _reach(tables, decay)
-        for items, truth in zip(queries, truths, strict=True):
-            drawn = _drawn(tables, items, decay, reach)
-            most = discount[: len(truth)].sum()
-            is_true[truth] = True
+    for items, truth in zip(queries, truths, strict=True):
+        asked, most = _asked(tables, items), discount[: len(truth)].sum()
+        is_true[truth] = True
+        for past in pasts:
+            drawn = _drawn(tables, asked, past)
             for choice, sums in found.items():
-                if choice.decay == decay:
+                if choice.decay == past.decay:
                     ranked = top_k(_affinity(drawn, choice, powers[choice.power]), len(discount))
                     hits = float(discount @ is_true[ranked])
                     sums += hits, hits / most
-            is_true[truth] = False
             run.check()
+        is_true[truth] = False
     return found
 
 
 def best(found: dict[Choice, np.ndarray]) -> Choice:
     """Return the choice with most hits and recall, in proportion to those of activity, less than which neither is."""
+    if not any(sums.any() for sums in found.values()):
+        return DEFAULT
     least = np.maximum(found[ACTIVITY], 1e-9)
     worth = {choice: np.prod(sums / least) for choice, sums in found.items() if (sums >= least).all()}
     return max(worth, key=lambda choice: worth[choice], default=ACTIVITY)
 
 
+class _Past(NamedTuple):
+    """Users' histories faded by ``decay`` a step, float32 [n_users]: how many items each is worth, and how like all
+    items it is."""
+
+    decay: float
+    evidence: np.ndarray
+    reach: np.ndarray
+
+
+class _Asked(NamedTuple):
+    """Some items: how like them every item is and which they are, float32 [n_items]; their share of all interactions;
+    the place of each user among those that ``LAST`` sets apart, float32 [n_users]."""
+
+    likeness: np.ndarray
+    is_asked: np.ndarray
+    popularity: float
+    places: np.ndarray
+
+
 class _Drawn(NamedTuple):
     """What users' histories say of some items, float32 [n_users]: how many of their items are like those, how many
-    are those, how many there are, older ones less; and the items' share of all interactions."""
+    are those, how many there are, older ones less."""
 
+    asked: _Asked
     like: np.ndarray
     taken: np.ndarray
     evidence: np.ndarray
-    popularity: float
 
 
-def _drawn(tables: State, items: np.ndarray, decay: float, reach: np.ndarray) -> _Drawn:
+def _asked(tables: State, items: np.ndarray) -> _Asked:
     histories, count = _histories(tables), tables["item_count"]
     is_asked = np.zeros(len(count), np.float32)
     is_asked[items] = 1.0
-    evidence = affinity.evidence(histories, decay)
-    like = affinity.total(affinity.likeness(_rows(tables), items, len(count)), histories, decay)
-    return _Drawn(
-        np.divide(like * evidence, reach, out=np.zeros_like(like), where=reach > 0),
-        affinity.total(is_asked, histories, decay),
-        evidence,
-        float(count[items].sum()) / max(1, int(count.sum())),
-    )
+    likeness = affinity.likeness(_rows(tables), items, len(count))
+    has_taken, is_drawn = (affinity.total(of, histories, 1.0) > 0 for of in (is_asked, likeness))
+    places = np.where(has_taken, 1, np.where(is_drawn, 0, 2)).astype(np.float32)
+    return _Asked(likeness, is_asked, float(count[items].sum()) / max(1, int(count.sum())), places)
+
+
+def _drawn(tables: State, asked: _Asked, past: _Past) -> _Drawn:
+    histories = _histories(tables)
+    like = affinity.total(asked.likeness, histories, past.decay)
+    shares = np.divide(like * past.evidence, past.reach, out=np.zeros_like(like), where=past.reach > 0)
+    return _Drawn(asked, shares, affinity.total(asked.is_asked, histories, past.decay), past.evidence)
 
 
 def _affinity(drawn: _Drawn, choice: Choice, power: np.ndarray) -> np.ndarray:
     """Return affinities float32 [n_users]; ``power``: length ^ choice.power."""
-    if drawn.popularity == 0 or choice.trust == 0:  # nothing is known of the items, or nothing shall count
+    popularity = drawn.asked.popularity
+    if popularity == 0 or choice.trust == 0:  # nothing is known of the items, or nothing shall count
         return power
     own, trust = np.float32(max(choice.own, 0.0)), np.float32(choice.trust)
     share = drawn.like * (1 - own) + drawn.taken * own
-    found = power * (trust * share + np.float32(drawn.popularity)) / (trust * drawn.evidence + 1)
+    found = power * (trust * share + np.float32(popularity)) / (trust * drawn.evidence + 1)
     if choice.own != LAST:
         return found
-    places = np.where(drawn.taken > 0, 1, np.where(drawn.like > 0, 0, 2))
-    return found - found.max(initial=0.0) * places.astype(np.float32)
+    places = drawn.asked.places
+    for place in range(3):  # each has a unit of its own, in which its order stays
+        here = places == place
+        found[here] /= found[here].max(initial=0.0) or np.float32(1.0)
+    return found - places
 
 
 def _power(length: np.ndarray, power: float) -> np.ndarray:

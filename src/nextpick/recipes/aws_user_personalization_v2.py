@@ -62,7 +62,7 @@ def _with_network(
     data: Data, learnt: engine.Learnt, params: engine.Params, run: Run
 ) -> tuple[np.ndarray, State]:
     """Return the weights of the engine's columns, and the network's arrays, none where it does not help."""
-    n_queries = len(weighing.whole(learnt.peeled, data.interactions))
+    n_queries = int(weighing.is_whole(learnt.peeled, data.interactions).sum())
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         why = f"{', '.join(missing)} cannot be imported; pip install 'nextpick[torch]' and train again"
@@ -104,9 +104,12 @@ def _with_network(
     added[f"{_NETWORK}weights"] = chosen.of_network
     if data.interactions.contexts:
         state = {**engine.state_of(learnt.left, learnt.tables, params, chosen.weights), **added}
-        rows = np.intersect1d(weighing.whole(peeled, data.interactions), np.flatnonzero(fresh))
-        asked = np.stack((peeled.user, peeled.start, peeled.end), axis=1)[rows]
-        added[f"{_NETWORK}exponents"] = contextual.exponents(score, state, data, learnt.left, asked)
+        asked = np.stack((peeled.user, peeled.start, peeled.end), axis=1)
+        asked = asked[fresh & weighing.is_whole(peeled, data.interactions)]
+        by_network = [chosen.of_network[weighing.bucket(end - start)] > 0 for _, start, end in asked.tolist()]
+        if any(by_network):
+            asked = asked[np.array(by_network)]
+            added[f"{_NETWORK}exponents"] = contextual.exponents(score, state, data, learnt.left, asked)
     return chosen.weights, added
 
 
@@ -173,6 +176,6 @@ def _asked(query: Query) -> Asked:
 def _network_of(state: State) -> dict[str, np.ndarray]:
     return {
         name: state[_NETWORK + name]
-        for name in ("items", "bias", "codes", "graph", "reads", "contexts", "first")
+        for name in ("items", "bias", "codes", "graph", "reads", "contexts", "rows", "first")
         if _NETWORK + name in state
     }

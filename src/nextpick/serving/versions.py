@@ -68,15 +68,20 @@ def load(directory: Path) -> Version:
     state, _ = artifact.load(directory / "model")
     data = open_snapshot(directory / "snapshot")
     module = catalogue.load(info)
-    if info.type != "USER_SEGMENTATION":
-        warm(module, state)
+    try:
+        warm(info, module, state)
+    except KeyError as missing:
+        raise artifact.Damaged(f"its model is one of an earlier nextpick, without {missing}") from None
     young = explore.Young(data, state["item_count"], state.get("cold_start"))
     positions, view = described["log_positions"], described.get("items_view", "")
     return Version(directory.name, info, module, state, data, positions, young, view)
 
 
-def warm(module: ModuleType, state: dict[str, np.ndarray]) -> None:
+def warm(info: RecipeInfo, module: ModuleType, state: dict[str, np.ndarray]) -> None:
     """Run what a request runs, so that its code is compiled (or read from the cache) before the first one."""
+    if info.type == "USER_SEGMENTATION":
+        module.rank_users(state, read_only(np.zeros(1, np.int32)))
+        return
     scores = module.score(state, [Query(-1, read_only(np.zeros(1, np.int32)), 0)])[0]
     ranked = top_k(scores, 2)
     top_k(scores, 2, np.ones(len(scores), bool))
