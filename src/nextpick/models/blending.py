@@ -5,10 +5,9 @@
 (w, v) are those of ``weighing.py``, with the network's likeliest items among the candidates, on queries that neither
 the blend's tables nor the network have seen. For each length of history v is 0 and w what it is without a network,
 unless two-fold validation, over users, is sure that it ranks what was taken higher, on queries that have not even said
-when the network's training stops, and finds lists of ten likely to be better: a network that does not help does not
-hurt. Ranks are judged by their discounted gain without a cut, 1 / log2(1 + rank), which tells of every query and so
-takes fewer of them to be sure than the gain in lists of ten; which alone would let pass what only moves the hundredth
-item to the fiftieth place.
+when the network's training stops, and finds lists of ten no worse: a network that does not help does not hurt. Ranks
+are judged by their discounted gain without a cut, 1 / log2(1 + rank), which tells of every query and so takes fewer of
+them to be sure than the gain in lists of ten.
 """
 
 from collections.abc import Callable
@@ -27,8 +26,7 @@ from nextpick.models.weighing import Peeled
 
 _ALSO = 100  # likeliest items of the network
 _CUT = 10
-_SURE = 1.645  # standard errors of ranks: for a length of history, one in twenty useless networks would pass
-_LIKELY = 0.5  # standard errors of lists of ten
+_SURE = 1.645  # standard errors: for a length of history, one in twenty useless networks would pass
 _CHECKED = 256  # queries
 
 
@@ -126,18 +124,10 @@ def _judged(
             ahead[1, told_on] = logit.ranks(choices.only(told_on), others)
     whole = 1.0 / np.log2(ahead + 2.0)
     gain = np.where(ahead < _CUT, whole, 0.0)
-    is_better = all(
-        _is_more(_by_user(each[1] - each[0], user, fresh), errors)
-        for each, errors in ((whole, _SURE), (gain, _LIKELY))
-    )
+    more, more_at_10 = (_by_user(each[1] - each[0], user, fresh) for each in (whole, gain))
+    is_better = len(more) > 1 and bool(more.mean() > _SURE * more.std() / np.sqrt(len(more)))
     found = weighing.fit(choices, check)
-    return found, gain, is_better and found[-1] > 0
-
-
-def _is_more(differences: np.ndarray, errors: float) -> bool:
-    """Whether the mean is above 0 by so many of its standard errors."""
-    n = len(differences)
-    return n > 1 and bool(differences.mean() > errors * differences.std() / np.sqrt(n))
+    return found, gain, is_better and more_at_10.mean() >= 0 and found[-1] > 0
 
 
 def _by_user(values: np.ndarray, user: np.ndarray, told: np.ndarray) -> np.ndarray:
