@@ -116,6 +116,21 @@ def test_a_network_is_used_where_it_reads_what_the_engine_does_not(
     assert likelihood(v2, state, fresh) > likelihood(engine, alone, fresh) + 0.5
 
 
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ((0, 0.3, 0, 0), "1 to 2"),
+        ((0, 0, 0.3, 0.2), "3 or more"),
+        ((0, 0.3, 0, 0.2), "1 to 2 and 8 or more"),
+        ((0, 0.1, 0.3, 0.2), "1 or more"),
+    ],
+)
+def test_a_description_names_the_histories_that_a_network_is_for(
+    weights: tuple[float, ...], words: str
+) -> None:
+    assert v2._lengths(np.array(weights, np.float32)) == words
+
+
 @needs_torch
 def test_scores_are_probabilities_and_those_of_some_items_are_those_of_all(
     typed: tuple[State, dict[str, Any]],

@@ -92,7 +92,7 @@ def _with_network(
         "queries": chosen.n,
     }
     why = (
-        "it ranks held-out events better"
+        f"it ranks held-out events better after histories of {_lengths(chosen.of_network)} events"
         if used
         else "it does not rank held-out events better by more than the error"
     )
@@ -111,6 +111,19 @@ def _with_network(
             asked = asked[np.array(by_network)]
             added[f"{_NETWORK}exponents"] = contextual.exponents(score, state, data, learnt.left, asked)
     return chosen.weights, added
+
+
+def _lengths(of_network: np.ndarray) -> str:
+    """Return in words the lengths of histories for which a network counts: "1 to 2 and 8 or more"."""
+    counts = [*(of_network > 0), False]
+    starts = [b for b in range(len(of_network)) if counts[b] and not counts[b - 1]]
+    words = []
+    for start in starts:
+        end = counts.index(False, start)
+        least = weighing.LEAST_LENGTHS[start]
+        is_last = end == len(weighing.LEAST_LENGTHS)
+        words.append(f"{least} or more" if is_last else f"{least} to {weighing.LEAST_LENGTHS[end] - 1}")
+    return " and ".join(words)
 
 
 def _tell(run: Run, used: bool, why: str, **measured: Any) -> None:
