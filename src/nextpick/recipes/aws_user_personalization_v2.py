@@ -7,7 +7,8 @@ user's history (models/transformer.py), one more column. All weights depend on h
 together on the newest events of users, which no member has seen (models/blending.py): where the network does not help,
 v is 0, and the state is the engine's, byte for byte. So it is, and the version says so, without PyTorch or with too few
 events to tell.
-Circumstances that a request tells change the blend as they change the engine's answers.
+Circumstances that a request tells are part of z and tilt the blend by lifts (models/context.py), as much as they are
+worth beside the network.
 
 Needs:    INTERACTIONS (USER_ID, ITEM_ID, TIMESTAMP); uses EVENT_TYPE, metadata and texts of ITEMS, metadata of USERS
           where there is any. The extra ``torch``; serving a version with a network needs onnxruntime of it.
