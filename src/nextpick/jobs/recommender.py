@@ -4,7 +4,7 @@ from typing import Any
 
 from nextpick.data.avro import parse_schema
 from nextpick.jobs import deploy, train, views
-from nextpick.jobs.work import JobFailure, Outcome, Work, results, resumable
+from nextpick.jobs.work import JobFailure, Outcome, Work, training
 from nextpick.names import parse_arn
 from nextpick.recipes import catalogue
 from nextpick.resources import lifecycle, recommenders, reports, training_data, versions
@@ -30,7 +30,7 @@ def perform(work: Work) -> Outcome:
         chosen, new = config.get("trainingDataConfig", {}), recommender.internal.get("excluded")
         excluded = training_data.left_out(tx, recommender.parent or "", chosen, new)
     view = _view(work) if info.drops is not None else None
-    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out, resumable(work) as kept:
+    with training(work) as (kept, out):
         group = recommender.parent or ""
         made = train.train(kept, out, recommender.body, group, info.event_type, excluded)
     serving: dict[str, Any] = {

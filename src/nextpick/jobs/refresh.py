@@ -4,7 +4,7 @@ Source: developer guide, "Semantic-Similarity recipe" (incremental updates), "Tr
 """
 
 from nextpick.jobs import train
-from nextpick.jobs.work import JobFailure, Outcome, Work, results, resumable
+from nextpick.jobs.work import JobFailure, Outcome, Work, training
 from nextpick.resources import trained
 from nextpick.resources.kinds import SOLUTION
 from nextpick.store.records import Resource, Transaction
@@ -19,7 +19,7 @@ def perform(work: Work) -> Outcome:
         raise JobFailure("The solution was deleted during the refresh.")
     body = work.resource.body
     excluded = train.excluded_columns(work, body.get("solutionConfig", {}), solution)
-    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out, resumable(work) as kept:
+    with training(work) as (kept, out):
         made = train.train(
             kept, out, body, solution.parent or "", body.get("eventType"), excluded, work.resource
         )

@@ -20,7 +20,7 @@ from nextpick.durable import sync
 from nextpick.jobs.choice import Choice, measure, prepared
 from nextpick.jobs.choose import candidates, choose, chosen
 from nextpick.jobs.sources import events_of, find_sources
-from nextpick.jobs.work import JobFailure, Outcome, Work, results, resumable
+from nextpick.jobs.work import JobFailure, Outcome, Work, training
 from nextpick.models import artifact
 from nextpick.names import builtin_arn
 from nextpick.recipes import catalogue
@@ -59,7 +59,7 @@ def perform(work: Work) -> Outcome:
     body = work.resource.body
     excluded = excluded_columns(work, body.get("solutionConfig", {}), solution)
     base = _base(work, solution) if body["trainingMode"] == "UPDATE" else None
-    with results(work.versions / f"{work.job.id}.{work.job.fence}") as out, resumable(work) as kept:
+    with training(work) as (kept, out):
         made = train(kept, out, body, solution.parent or "", body.get("eventType"), excluded, base)
     trained: dict[str, Any] = {
         "trainingHours": made.hours,
@@ -91,7 +91,8 @@ def train(
     """Train what ``body`` (of a solution version or a recommender) asks for on a dataset group's data, into ``out``.
 
     event_type: all that is trained on;  excluded: by dataset type, columns to leave out;  base: a version to update,
-    whose hyperparameters, metrics and costly parts stay. ``work`` is ``resumable``. Raises as ``perform``.
+    whose hyperparameters, metrics and costly parts stay. ``work`` and ``out`` are those of ``training``. Raises as
+    ``perform``.
     """
     started = work.clock.now()
     run, positions = work.run, _positions(work, group)

@@ -75,6 +75,14 @@ def results(directory: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def training(work: Work) -> Iterator[tuple[Work, Path]]:
+    """Give a job that trains a version what it needs: itself, ``resumable``, and the directory of its ``results``."""
+    directory = work.versions / f"{work.job.id}.{work.job.fence}"
+    with results(directory) as out, resumable(work) as kept:
+        yield kept, out
+
+
+@contextmanager
 def resumable(work: Work) -> Iterator[Work]:
     """Give a job a ``scratch`` that its next process finds if this one is killed; nothing is left of it when the job
     ends, well or badly."""
