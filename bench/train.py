@@ -1,6 +1,6 @@
-"""Training as data grows: seconds, CPU seconds and peak memory of the default recipe's fit, in a process each.
+"""Training as data grows: seconds, CPU seconds and peak memory of a recipe's fit, in a process each.
 
-``python bench/train.py [SIZE ...]``; SIZE as ``INTERACTIONSxITEMS``. Made data: users of 62 interactions in the
+``python bench/train.py [--recipe NAME] [SIZE ...]``; SIZE as ``INTERACTIONSxITEMS``. Made data: users of 62 interactions in the
 mean, Zipf popularity, runs of neighbouring items, so that there is something to learn and pairs are many.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from nextpick.data.dataset import Data, Entities, Interactions
 from nextpick.data.run import Run
 from nextpick.data.vocabulary import Vocabulary
-from nextpick.recipes import aws_user_personalization as recipe
+from nextpick.recipes import catalogue
 
 SIZES = ("100000x2000", "1000000x3400", "5000000x20000", "25000000x70000", "25000000x1000000")
 USER_LENGTH = 62
@@ -46,8 +46,11 @@ def made(n: int, n_items: int) -> Data:
     )
 
 
-def measure(size: str) -> dict[str, float]:
+def measure(name: str, size: str) -> dict[str, float]:
     """Fit once and return the figures; what is compiled is compiled before."""
+    info = catalogue.find(name)
+    assert info is not None
+    recipe = catalogue.load(info)
     n, _, items = size.partition("x")
     run = Run(lambda done, stage: None, lambda: False, np.random.default_rng(0))
     recipe.fit(made(20_000, 500), recipe.Params(), run)
@@ -67,15 +70,19 @@ def main() -> None:
     """Print a line for each size."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("sizes", nargs="*", default=SIZES)
+    parser.add_argument("--recipe", default="aws-user-personalization")
     parser.add_argument("--one", action="store_true", help="fit here, once")
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(measure(given.sizes[0])))
+        print(json.dumps(measure(given.recipe, given.sizes[0])))
         return
     print(f"{'interactions x items':>24}  {'fit s':>8}  {'CPU s':>8}  {'peak MB':>8}  (making the data)")
     for size in given.sizes:
         done = subprocess.run(
-            [sys.executable, __file__, "--one", size], capture_output=True, text=True, check=True
+            [sys.executable, __file__, "--recipe", given.recipe, "--one", size],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         found = json.loads(done.stdout)
         print(

@@ -14,6 +14,7 @@ from nextpick.data.run import Run  # noqa: E402
 from nextpick.models import (  # noqa: E402
     network,
     transformer_export,
+    transformer_graphs,
     transformer_input,
     transformer_loss,
     transformer_serve,
@@ -30,6 +31,7 @@ SIDES = Sides(n_types=2, longest=10_000)
 ROWS = np.array([1, 2, 3, 4, 5, 0], np.int32)  # of two contextual columns' values
 FIRST = np.array([0, 3, 6])
 SHAPE = Shape(16, 2, LENGTH, 0.1, N_ITEMS, 4, SIDES.n_codes, 5, len(ROWS))
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 PLAN = Plan(rounds=3, steps=4, tokens=64, draws=0)
 
 
@@ -71,7 +73,9 @@ def run(
 def trained(run: Run, plan: Plan = PLAN) -> dict[str, bytes]:
     """Return the bytes of everything a training gives."""
     rng = np.random.default_rng(1)
-    network, values = transformer_train.train(SHAPE, content(rng), histories(rng), queries(rng), plan, run)
+    network, values = transformer_train.train(
+        SHAPE, content(rng), histories(rng), queries(rng), plan, run, DEVICE
+    )
     assert len(values) <= plan.rounds
     return {name: array.tobytes() for name, array in transformer_export.tables(network).items()}
 
@@ -141,31 +145,54 @@ def test_every_target_is_in_one_window() -> None:
     assert np.array_equal(np.sort(targets), inner)
 
 
-def test_batches_hold_their_windows_and_no_more_tokens_than_they_may() -> None:
+@pytest.mark.parametrize("few_shapes", [False, True])
+def test_batches_hold_their_windows_and_no_more_tokens_than_they_may(few_shapes: bool) -> None:
     data = histories(np.random.default_rng(0))
-    epoch = Epoch(data, LENGTH, 64, np.random.default_rng(1))
+    epoch = Epoch(data, LENGTH, 64, np.random.default_rng(1), few_shapes)
     weights = 0.0
     for batch in epoch.after(0):
         assert batch.item.size <= 64
-        real = batch.weight > 0
-        assert real[:, 0].all()
         assert (batch.codes[:, :, 2] <= 2 + 2 * 64).all()
+        assert np.array_equal(batch.at, np.unique(batch.at))
+        assert (batch.weight > 0).all() or few_shapes
+        of_next = batch.at + 1
+        inner = (of_next % batch.item.shape[1] > 0) & np.isin(of_next, batch.at[batch.weight > 0])
+        assert np.array_equal(batch.target[inner], batch.item.ravel()[of_next[inner]])
         weights += batch.weight.sum()
     first = data.offsets[:-1][np.diff(data.offsets) > 0]
     assert weights == pytest.approx(np.delete(data.weight, first).sum(), rel=1e-5)
-    tail = list(Epoch(data, LENGTH, 64, np.random.default_rng(1)).after(2))
-    whole = list(Epoch(data, LENGTH, 64, np.random.default_rng(1)).after(0))
+    tail = list(Epoch(data, LENGTH, 64, np.random.default_rng(1), few_shapes).after(2))
+    whole = list(Epoch(data, LENGTH, 64, np.random.default_rng(1), few_shapes).after(0))
     assert all(np.array_equal(a.item, b.item) for a, b in zip(tail, whole[2:], strict=True))
+
+
+def test_batches_of_few_shapes_hold_the_same_windows() -> None:
+    lengths = np.random.default_rng(0).geometric(1 / 40, 3000)
+    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    n = int(offsets[-1])
+    item, codes, contexts = (
+        np.arange(n, dtype=np.int32),
+        np.zeros((n, 3), np.int16),
+        np.zeros((n, 0), np.int32),
+    )
+    data = Histories(offsets, item, codes, contexts, np.ones(n, np.float32))
+    free, few = (
+        list(Epoch(data, 200, 2048, np.random.default_rng(1), is_few).after(0)) for is_few in (False, True)
+    )
+    targets = [np.sort(np.concatenate([b.target[b.weight > 0] for b in batches])) for batches in (free, few)]
+    assert np.array_equal(targets[0], targets[1])
+    assert len({batch.item.shape for batch in few}) <= 28 < len({batch.item.shape for batch in free})
+    assert len(few) < 1.2 * len(free)
 
 
 def test_each_contextual_column_is_told_in_some_windows_and_hidden_in_others() -> None:
     data = histories(np.random.default_rng(0), users=200)
     seen = set()
     for batch in Epoch(data, LENGTH, 64, np.random.default_rng(1)).after(0):
-        real = batch.weight > 0
-        told = batch.contexts[real]
-        assert ((told[:, 1] == 0) | (told[:, 1] == np.where(batch.target[real] % 2, 4, 5))).all()
-        seen |= {tuple(told.any(axis=1)) for told in (batch.contexts > 0).transpose(0, 2, 1)}
+        told = batch.contexts
+        assert ((told[:, 1] == 0) | (told[:, 1] == np.where(batch.target % 2, 4, 5))).all()
+        window = batch.at // batch.item.shape[1]
+        seen |= {tuple((told[window == one] > 0).any(axis=0).tolist()) for one in np.unique(window)}
     assert seen == {(a, b) for a in (False, True) for b in (False, True)}
 
 
@@ -254,15 +281,16 @@ def test_half_precision_learns_what_single_does(draws: int, monkeypatch: pytest.
         kept: list[float] = []
         loss_of = training._loss
 
-        def noted(batch: Any, loss_of: Any = loss_of, kept: list[float] = kept) -> Any:
-            loss = loss_of(batch)
+        def noted(*batch: Any, loss_of: Any = loss_of, kept: list[float] = kept) -> Any:
+            loss = loss_of(*batch)
             kept.append(float(loss.detach()))
             return loss
 
         monkeypatch.setattr(training, "_loss", noted)
-        batches = transformer_train._steps(data, LENGTH, plan, 0, 0)
+        batches = transformer_train._steps(data, LENGTH, plan, 0, 0, few_shapes=False)
         for _ in range(plan.steps):
-            training.step(next(batches))
+            training.set_rates()
+            training.step(*transformer_train._moved(next(batches), device))
         losses.append(kept)
     single, half = np.array(losses)
     assert half[0] == pytest.approx(single[0], rel=0.02)
@@ -273,19 +301,89 @@ def test_half_precision_learns_what_single_does(draws: int, monkeypatch: pytest.
 def test_where_a_gpu_has_too_little_memory_the_training_goes_to_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain = trained(run())
-    devices: list[str] = []
-    train = transformer_train._train
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    asked: list[tuple[str, Plan]] = []
+    train = transformer_train.train
 
     def small(*given: Any) -> Any:
-        devices.append(given[6].type)
-        if len(devices) == 1:
+        *_, plan, _, device = given
+        asked.append((device.type, plan))
+        if device.type == "cuda":
             raise torch.OutOfMemoryError("CUDA out of memory")
         return train(*given)
 
-    monkeypatch.setattr(transformer_train, "_train", small)
-    assert trained(run()) == plain
-    assert devices[-1] == "cpu"
+    monkeypatch.setattr(transformer_train, "train", small)
+    rng = np.random.default_rng(1)
+    found, values, plan = network._fitted(SHAPE, content(rng), histories(rng), queries(rng), run())
+    assert [device for device, _ in asked] == ["cuda", "cpu"]
+    assert plan == asked[-1][1]
+    assert all(weight.device.type == "cpu" for weight in found.parameters())
+    assert values[-1] > 0
+
+
+def plans(n: int, n_items: int) -> list[Plan]:
+    data = Histories(np.array([0, n]), np.zeros(n, np.int8), *(np.zeros(0) for _ in range(3)))
+    return [
+        network._plan(data, SHAPE._replace(width=64, length=200), n_items, device)
+        for device in ("cpu", "cuda")
+    ]
+
+
+def test_how_long_a_training_is_follows_from_the_data_and_the_device() -> None:
+    small, on_gpu = plans(1_000_000, 3400)
+    assert small == on_gpu
+    assert small.draws == 0
+    assert small.rounds * small.steps * small.tokens == pytest.approx(12e6, rel=0.01)
+    cut, whole = plans(25_000_000, 70_000)
+    assert whole.rounds * whole.steps * whole.tokens == pytest.approx(300e6, rel=0.01)
+    assert cut.rounds * cut.steps < 0.2 * whole.rounds * whole.steps
+    assert cut.draws == 2048 < whole.draws < 8192
+
+
+def test_a_gpu_has_as_many_items_in_the_softmax_as_the_data_leaves_time_for() -> None:
+    draws = [[plan.draws for plan in plans(n, 80_000)] for n in (500_000, 3_000_000, 100_000_000)]
+    assert draws == [[2048, 0], [2048, 8192], [2048, 2048]]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("draws", [0, 16])
+def test_steps_as_graphs_give_the_bytes_of_their_kernels_one_by_one(
+    draws: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = PLAN._replace(draws=draws, steps=40)
+    made = []
+    for met in (10_000, 2, 5):
+        monkeypatch.setattr(transformer_graphs, "_MET", met)
+        made.append(trained(run(), plan))
+    assert made[0] == made[1] == made[2]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_training_ends_well_however_little_of_a_gpu_others_leave_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rng = np.random.default_rng(1)
+    given = SHAPE, content(rng), histories(rng), queries(rng)
+    for mib in (0, 4, 8, 16, 24, 32, 48, 64, 96, 128, 256, 272, 288, 320, 512):
+        caplog.clear()
+        torch.cuda.empty_cache()
+        of_others = torch.empty(torch.cuda.mem_get_info()[0] - mib * 2**20, dtype=torch.uint8, device="cuda")
+        _, values, _ = network._fitted(*given, run())
+        assert values[-1] > 0
+        del of_others
+    assert not caplog.records  # of the last, which has room
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_learns_what_a_processor_does() -> None:
+    plan, values = PLAN._replace(steps=60), []
+    for device in ("cuda", "cpu"):
+        rng = np.random.default_rng(1)
+        found = transformer_train.train(
+            SHAPE, content(rng), histories(rng), queries(rng), plan, run(), torch.device(device)
+        )
+        values.append(found[1][-1])
+    assert values[0] == pytest.approx(values[1], abs=0.1)
 
 
 def test_items_are_drawn_as_often_as_they_should_be_and_those_nobody_took_never() -> None:

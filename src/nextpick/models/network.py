@@ -5,10 +5,12 @@ data and the arithmetic a step takes, never by a clock: the same data and seed g
 and a quick one. Needs the extra ``torch``.
 """
 
+import logging
 import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from nextpick.data.dataset import Context, Data, Interactions
 from nextpick.data.run import Run
@@ -23,21 +25,26 @@ from nextpick.models import (
     weighing,
 )
 from nextpick.models.rows import weights_of
-from nextpick.models.transformer import Content, Shape
+from nextpick.models.transformer import Content, Network, Shape
 from nextpick.models.transformer_batches import Histories
 from nextpick.models.transformer_input import Sides
 from nextpick.models.transformer_train import Plan, Queries
 from nextpick.models.weighing import Peeled
+
+log = logging.getLogger(__name__)
 
 _WIDTH, _BLOCKS, _DROPOUT = 64, 2, 0.05
 LENGTH = 200  # of the history it is trained on
 _SERVED = 32  # newest events that an answer reads: of 50 it is hardly better, and dearer
 _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata
 _MOST_ATTRIBUTES = 16  # of an item
-_FULL_SOFTMAX = 30_000  # items; of more, a step sees a sample
-_DRAWS = 2048
+_FULL_SOFTMAX = 30_000  # items: of more, a step sees a sample, unless a GPU has time for all
+_DRAWS = (2048, 8192)  # of a sample; what more than the fewest are worth does not pay on a processor
 _EPOCHS, _LEAST_STEPS = 12, 150
-_MOST_OPERATIONS = 6e13  # of a training: about ten minutes of two cores
+_MOST_OPERATIONS = {
+    "cpu": 6e13,
+    "cuda": 1e15,
+}  # of a training: about ten minutes of two cores, three of a GPU
 _TOKENS = (256, 4096)  # of a step
 _STEPS_AN_EPOCH = 40
 _MOST_ROUNDS = 12
@@ -67,8 +74,7 @@ def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
     whole = run.rng.permutation(np.flatnonzero(weighing.is_whole(peeled, data.interactions)))
     judged_on = whole[: min(_MOST_QUERIES, len(whole) // 2)]
     queries = _queries(data.interactions, peeled, judged_on, sides)
-    plan = _plan(histories, shape, len(content.bias))
-    network, values = transformer_train.train(shape, content, histories, queries, plan, run)
+    network, values, plan = _fitted(shape, content, histories, queries, run)
     arrays = transformer_export.tables(network)
     arrays["reads"] = np.array([min(_SERVED, shape.length), *sides], np.int64)
     if "contexts" in arrays:
@@ -78,6 +84,24 @@ def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
         judged_on,
         {"rounds": len(values), "steps": len(values) * plan.steps, "validation": max(values)},
     )
+
+
+def _fitted(
+    shape: Shape, content: Content, histories: Histories, queries: Queries, run: Run
+) -> tuple[Network, list[float], Plan]:
+    """Return what a GPU makes of it or, where there is none or it fails, the processor, and how."""
+
+    def on(device: str) -> tuple[Network, list[float], Plan]:
+        plan = _plan(histories, shape, len(content.bias), device)
+        found = transformer_train.train(shape, content, histories, queries, plan, run, torch.device(device))
+        return *found, plan
+
+    if torch.cuda.is_available():
+        try:
+            return on("cuda")
+        except RuntimeError as problem:  # such as torch.OutOfMemoryError
+            log.warning("the network is trained on the processor, as the GPU fails: %s", problem)
+    return on("cpu")
 
 
 def _content(data: Data, left: Interactions) -> tuple[Content, Shape]:
@@ -151,14 +175,19 @@ def _queries(interactions: Interactions, peeled: Peeled, rows: np.ndarray, sides
     return Queries(item, length, np.stack(codes), taken[end].astype(np.int64), repeats)
 
 
-def _plan(histories: Histories, shape: Shape, n_items: int) -> Plan:
-    """Return how long to train: so many epochs, at least some steps, at most so many operations."""
+def _plan(histories: Histories, shape: Shape, n_items: int, device: str) -> Plan:
+    """Return how long to train: so many epochs, at least some steps, at most so many operations; and with a softmax
+    over how many items."""
     targets = max(len(histories.item) - int(np.count_nonzero(np.diff(histories.offsets))), 1)
-    draws = _DRAWS if n_items > _FULL_SOFTMAX else 0
     tokens = int(np.clip(targets // _STEPS_AN_EPOCH, *_TOKENS))
-    width = shape.width
-    a_token = 6 * width * (8 * width * shape.blocks + (draws or n_items) + 2 * shape.length * shape.blocks)
-    most = _MOST_OPERATIONS / (a_token * tokens)
-    steps = max(min(max(_EPOCHS * targets / tokens, _LEAST_STEPS), most), 1)
+    steps = max(_EPOCHS * targets / tokens, _LEAST_STEPS)
+    width, most = (
+        shape.width,
+        _MOST_OPERATIONS[device] / (6 * shape.width * tokens),
+    )  # multiplications of vectors
+    in_blocks = (8 * width + 2 * shape.length) * shape.blocks  # of a token
+    afforded = int(most / steps) - in_blocks if device == "cuda" else _DRAWS[0]
+    draws = 0 if n_items <= max(afforded, _FULL_SOFTMAX) else int(np.clip(afforded, *_DRAWS))
+    steps = max(min(steps, most / (in_blocks + (draws or n_items))), 1)
     rounds = int(np.clip(steps // _STEPS_AN_EPOCH, 3, _MOST_ROUNDS))
     return Plan(rounds, math.ceil(steps / rounds), tokens, draws)

@@ -127,9 +127,9 @@ class Network(nn.Module):
         L = e.shape[1]  # noqa: N806
         beside = self.sides(codes.flatten(0, 1)).view(e.shape)  # [B * L, K] -> [B, L, d]
         x = self.dropout(e + beside)
-        at = torch.arange(L, device=e.device)
-        back = at[:, None] - at[None, :]  # [L, L], how long before the reader
-        biases = self.distance[:, back.clamp(0)].masked_fill(back < 0, -torch.inf)  # [blocks, L, L]
+        later = self.distance.new_full((self.shape.blocks, L - 1), -torch.inf)
+        by_distance = torch.cat((later, self.distance[:, :L]), 1)  # [blocks, 2L - 1], from 1 - L to L - 1
+        biases = by_distance.unfold(1, L, 1).flip(2)  # [blocks, L, L], row: reader, column: what is read
         for block, bias in zip(self.blocks, biases, strict=True):
             x = block(x, bias)
         return self.norm(x)

@@ -27,11 +27,13 @@ class Histories(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """B windows of at most L events, padded at the end: item and target [B, L] int64; codes [B, L, K] int64; contexts
-    [B, L, C] int64, of the targets; weight [B, L] float32, 0 where there is no event."""
+    """B windows of at most L events, padded at the end: item [B, L] int64;  codes [B, L, K] int64. Of their T events
+    that have a target: at [T] int64, which of B * L it is;  contexts [T, C] int64 and target [T] int64, of the next
+    one;  weight [T] float32."""
 
     item: np.ndarray
     codes: np.ndarray
+    at: np.ndarray
     contexts: np.ndarray
     target: np.ndarray
     weight: np.ndarray
@@ -58,15 +60,28 @@ def windows(offsets: np.ndarray, length: int, rng: np.random.Generator) -> tuple
 
 
 class Epoch:
-    """The batches of one epoch, in random order; one has at most ``tokens`` tokens, padding included, or one window."""
+    """The batches of one epoch, in random order; one has at most ``tokens`` tokens, padding included, or one window.
 
-    def __init__(self, histories: Histories, length: int, tokens: int, rng: np.random.Generator) -> None:
-        self._histories = histories
+    With ``few_shapes`` L is one of few numbers and B follows from it, as graphs of a GPU want it, so that a batch has
+    as many events as others, hardly more tokens: a window without events and a target of weight 0 take the place of
+    what is not there.
+    """
+
+    def __init__(
+        self,
+        histories: Histories,
+        length: int,
+        tokens: int,
+        rng: np.random.Generator,
+        few_shapes: bool = False,
+    ) -> None:
+        self._histories, self._length = histories, length
+        self._tokens, self._few_shapes = tokens, few_shapes
         self._start, self._size = windows(histories.offsets, length, rng)
         order = np.lexsort((rng.random(len(self._size)), -self._size))
         self._groups, at = [], 0
         while at < len(order):
-            n = max(tokens // int(self._size[order[at]]), 1)
+            n = self._shape(int(self._size[order[at]]))[0]
             self._groups.append(order[at : at + n])
             at += n
         self._order = rng.permutation(len(self._groups))
@@ -83,15 +98,32 @@ class Epoch:
         for g in self._order[skipped:]:
             yield self._batch(self._groups[g])
 
+    def _shape(self, longest: int) -> tuple[int, int]:
+        """Return B and L of a batch by its longest window."""
+        if self._few_shapes:
+            step = 1 << max(longest.bit_length() - 3, 0)  # four to an octave
+            most = min(-(-longest // step) * step, self._length)
+            return max(2 * self._tokens // (2 * most - step + 1), 1), most
+        return max(self._tokens // longest, 1), longest
+
     def _batch(self, group: np.ndarray) -> Batch:
         histories, start, size = self._histories, self._start[group, None], self._size[group, None]  # [B, 1]
-        step = np.arange(size.max())
+        told, shown = self._told[group], self._shown[group]
+        n, length = self._shape(int(size.max()))
+        if self._few_shapes:
+            start, size, told, shown = (
+                np.concatenate((array, np.zeros((n - len(group), *array.shape[1:]), array.dtype)))
+                for array in (start, size, told, shown)
+            )
+        step = np.arange(length)
         real = step < size  # [B, L]
-        at = np.where(real, start + step, start)
-        codes = histories.codes[at].astype(np.int64)  # [B, L, K]
-        codes[self._shown[group] == 0] = 0
-        codes[self._shown[group] == 1, :, AFTER] = 0
-        contexts = histories.contexts[at + 1] * self._told[group, None]  # [B, L, C]
-        weight = np.where(real, histories.weight[at + 1], 0).astype(np.float32)
-        item, target = (histories.item[where].astype(np.int64) for where in (at, at + 1))
-        return Batch(item, codes, contexts.astype(np.int64), target, weight)
+        event = np.where(real, start + step, start)
+        codes = histories.codes[event].astype(np.int64)  # [B, L, K]
+        codes[shown == 0] = 0
+        codes[shown == 1, :, AFTER] = 0
+        at = np.arange(real.size) if self._few_shapes else np.flatnonzero(real)  # [T]
+        real, after = real.ravel()[at], (event + real).ravel()[at]
+        contexts = histories.contexts[after] * np.repeat(told, length, axis=0)[at]  # [T, C]
+        weight = np.where(real, histories.weight[after], 0).astype(np.float32)
+        item, target = (histories.item[where].astype(np.int64) for where in (event, after))
+        return Batch(item, codes, at, contexts.astype(np.int64), target, weight)

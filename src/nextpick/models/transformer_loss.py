@@ -8,11 +8,13 @@
 Shapes: T positions, n items, S draws, d width.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
-_CHUNK = 512  # positions: a chunk's logits over 3,400 items stay in the cache
-
+_CHUNK = 512  # positions: a chunk's logits over 3,400 items stay in a processor's cache
+_CHUNK_ON_GPU = 1 << 28  # logits
 _TINY = 1e-12  # of weights that are all 0
 
 
@@ -23,15 +25,16 @@ class _Full(torch.autograd.Function):
     def forward(ctx, h, e, b, target, weight, dtype):
         table, bias, loss = e.to(dtype), b.to(dtype), h.new_zeros(())
         d_h, d_e = torch.empty_like(h), torch.zeros_like(e)
-        for start in range(0, len(h), _CHUNK):
-            own = target[start : start + _CHUNK, None]  # [c, 1]
-            w = weight[start : start + _CHUNK, None]
-            x = h[start : start + _CHUNK].to(dtype)  # [c, d]
+        chunk = max(_CHUNK_ON_GPU // len(e), _CHUNK) if h.is_cuda else _CHUNK
+        for start in range(0, len(h), chunk):
+            own = target[start : start + chunk, None]  # [c, 1]
+            w = weight[start : start + chunk, None]
+            x = h[start : start + chunk].to(dtype)  # [c, d]
             p = torch.softmax(torch.addmm(bias, x, table.T), 1)  # [c, n]
             p_own = p.gather(1, own)
             loss -= (w * p_own.float().clamp(min=1e-30).log()).sum()
             p.scatter_(1, own, p_own - 1).mul_(w.to(dtype))  # d loss / d logits
-            d_h[start : start + _CHUNK] = p @ table
+            d_h[start : start + chunk] = p @ table
             d_e += p.T @ x
         ctx.save_for_backward(d_h, d_e)
         return loss
@@ -59,7 +62,7 @@ def sampled(
     hit [T, S] bool: the draw is the target;  weight [T].
     """
     own = (h * e_own).sum(1) + b_own  # [T]
-    others = h @ e.T + (b - log_q - torch.log(torch.tensor(float(len(e)))))  # [T, S]
+    others = h @ e.T + (b - log_q - math.log(len(e)))  # [T, S]
     others = others.masked_fill(hit, -torch.inf)
     total = torch.logaddexp(own, torch.logsumexp(others, 1))  # [T]
     return (weight * (total - own)).sum() / weight.sum().clamp(min=_TINY)

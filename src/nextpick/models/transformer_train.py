@@ -8,7 +8,6 @@ none of the last few was.
 """
 
 import copy
-import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
@@ -24,8 +23,7 @@ from nextpick.data.run import Run
 from nextpick.models import artifact, transformer_batches, transformer_loss
 from nextpick.models.transformer import Content, Network, Shape
 from nextpick.models.transformer_batches import Batch, Histories
-
-log = logging.getLogger(__name__)
+from nextpick.models.transformer_graphs import Replayed
 
 _RATE, _WARM_UP, _DECAY, _CLIP = 3e-3, 0.05, 0.01, 1.0
 _BETAS = (0.9, 0.98)
@@ -58,32 +56,20 @@ class Queries(NamedTuple):
 
 
 def train(
-    shape: Shape, content: Content, histories: Histories, queries: Queries, plan: Plan, run: Run
-) -> tuple[Network, list[float]]:
-    """Return the network with the best average of its weights, on the CPU, and the measure of each round.
-
-    Goes on from what a training with the same arguments wrote down under ``run.scratch``, where that is given.
-    Raises Stopped when ``run`` says so.
-    """
-    seed = int(run.rng.integers(1 << 31))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return _train(shape, content, histories, queries, plan, seed, device, run)
-    except torch.OutOfMemoryError:
-        log.warning("the GPU has too little memory for this network; it is trained on the CPU")
-        return _train(shape, content, histories, queries, plan, seed, torch.device("cpu"), run)
-
-
-def _train(
     shape: Shape,
     content: Content,
     histories: Histories,
     queries: Queries,
     plan: Plan,
-    seed: int,
-    device: torch.device,
     run: Run,
+    device: torch.device,
 ) -> tuple[Network, list[float]]:
+    """Return the network with the best average of its weights, on the CPU, and the measure of each round.
+
+    Goes on from what a training with the same arguments wrote down under ``run.scratch``, where that is given.
+    Raises Stopped when ``run`` says so, RuntimeError where a GPU fails, torch.OutOfMemoryError for want of memory.
+    """
+    seed = int(run.rng.integers(1 << 31))
     arithmetic = (str(device), torch.get_num_threads())  # sums depend on both
     directory = run.scratch and run.scratch / _key(shape, content, histories, queries, plan, seed, arithmetic)
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -92,14 +78,17 @@ def _train(
         training = _Training(Network(shape, content), plan, count, device)
         if directory:
             training.restore(directory)
-        batches = _steps(histories, shape.length, plan, seed, training.n_steps)
+        on_gpu = device.type == "cuda"
+        step = Replayed(training.step) if on_gpu else training.step
+        batches = _steps(histories, shape.length, plan, seed, training.n_steps, few_shapes=on_gpu)
         for number in range(len(training.values), plan.rounds):
             if training.is_over():
                 break
             torch.manual_seed(seed + 1 + number)
-            for step in range(plan.steps):
-                run.checkpoint((number + step / plan.steps) / plan.rounds, "training the network")
-                training.step(next(batches))
+            for k in range(plan.steps):
+                run.checkpoint((number + k / plan.steps) / plan.rounds, "training the network")
+                training.set_rates()
+                step(*_moved(next(batches), device))
             training.judge(queries)
             if directory:
                 training.save(directory)
@@ -119,7 +108,10 @@ class _Training:
         matrices = [weight for weight in self.weights.values() if weight.ndim > 1]
         others = [weight for weight in self.weights.values() if weight.ndim <= 1]
         groups = [{"params": matrices, "weight_decay": _DECAY}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=_RATE, betas=_BETAS, fused=True)
+        # what changes from step to step is on the device, where graphs read it
+        rate, self.share = (torch.zeros((), device=device) for _ in range(2))
+        on_gpu = device.type == "cuda"
+        self.optimizer = torch.optim.AdamW(groups, rate, _BETAS, fused=True, capturable=on_gpu)
         for weight in self.weights.values():  # Adam would make them at its first step, of what has a gradient
             moments = {"exp_avg": torch.zeros_like(weight), "exp_avg_sq": torch.zeros_like(weight)}
             self.optimizer.state[weight] = {"step": torch.zeros((), device=self.device), **moments}
@@ -132,48 +124,49 @@ class _Training:
         self.loss_dtype = torch.bfloat16 if _bfloat16_pays(self.device) else torch.float32
         self.is_mixed = self.device.type == "cuda" and self.loss_dtype == torch.bfloat16
 
-    def step(self, batch: Batch) -> None:
+    def set_rates(self) -> None:
+        """Set how fast the next step learns, and how much it counts in the average."""
         warm_up = max(int(_WARM_UP * self.total), 1)
         rate = min((self.n_steps + 1) / warm_up, (self.total - self.n_steps) / (self.total - warm_up + 1))
+        self.n_steps += 1
         for group in self.optimizer.param_groups:
-            group["lr"] = _RATE * rate
+            group["lr"].fill_(_RATE * rate)
+        self.share.fill_(max(1 / self.n_steps, _AVERAGED / self.total))
+
+    def step(self, *batch: Tensor) -> None:
+        """Learn from a batch, ``Batch`` on the device."""
         self.network.train()
-        self._loss(batch).backward()
+        self._loss(*batch).backward()
         torch.nn.utils.clip_grad_norm_(self.weights.values(), _CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.n_steps += 1
-        share = max(
-            1 / self.n_steps, _AVERAGED / self.total
-        )  # the average reaches back over a part of the training
-        for name, weight in self.weights.items():
-            self.average[name].lerp_(weight.detach(), share)
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                self.average[name].lerp_(weight, self.share)
 
-    def _loss(self, batch: Batch) -> Tensor:
-        item, codes, contexts, target, weight = (torch.from_numpy(array).to(self.device) for array in batch)
-        network, real = self.network, weight > 0  # [B, L]
+    def _loss(
+        self, item: Tensor, codes: Tensor, at: Tensor, contexts: Tensor, target: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Return the loss of a batch: see ``Batch``."""
+        network = self.network
         hidden = None
         if network.has_content:
             hidden = torch.rand(len(network.own.weight), device=self.device) < _HIDE_OWN  # [n_own + 1]
-        contexts, target, weight = contexts[real], target[real], weight[real]  # [T, C], [T], [T]
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_mixed):
-            if not self.plan.draws:
+        mixed = torch.autocast(self.device.type, torch.bfloat16, enabled=self.is_mixed)
+        if not self.plan.draws:
+            with mixed:
                 table = network.items(None, hidden)  # [n, d]
-                h = network.under(network(F.embedding(item, table), codes)[real], contexts)  # [T, d]
-                return transformer_loss.full(h.float(), table, self.bias, target, weight, self.loss_dtype)
-            draws = self._draws()
+                h = network.under(
+                    network(F.embedding(item, table), codes).flatten(0, 1)[at], contexts
+                )  # [T, d]
+            return transformer_loss.full(h, table, self.bias, target, weight, self.loss_dtype)
+        draws = self._draws()
+        with mixed:
             e = network.items(item.flatten(), hidden).view(*item.shape, -1)  # [B, L, d]
-            h = network.under(network(e, codes)[real], contexts)  # [T, d]
-            return transformer_loss.sampled(
-                h,
-                network.items(target, hidden),
-                network.items(draws, hidden),
-                self.bias[target],
-                self.bias[draws],
-                self.drawn_by[draws].log().float(),
-                target[:, None] == draws,
-                weight,
-            )
+            h = network.under(network(e, codes).flatten(0, 1)[at], contexts)  # [T, d]
+            e_own, e = network.items(target, hidden), network.items(draws, hidden)  # [T, d], [S, d]
+        log_q, hit = self.drawn_by[draws].log().float(), target[:, None] == draws  # [S], [T, S]
+        return transformer_loss.sampled(h, e_own, e, self.bias[target], self.bias[draws], log_q, hit, weight)
 
     def _draws(self) -> Tensor:
         """Return items drawn by ``drawn_by``, int64 [S]; ``torch.multinomial`` takes 2^24 items at most."""
@@ -241,13 +234,22 @@ class _Training:
         return {"weight": plain, "average": self.average, "best": self.best, **moments}
 
 
-def _steps(histories: Histories, length: int, plan: Plan, seed: int, skipped: int) -> Iterator[Batch]:
+def _moved(batch: Batch, device: torch.device) -> list[Tensor]:
+    """Return a batch on the device; a GPU goes on with the step before while it is copied."""
+    tensors = [torch.from_numpy(array) for array in batch]
+    if device.type == "cpu":
+        return tensors
+    return [tensor.pin_memory().to(device, non_blocking=True) for tensor in tensors]
+
+
+def _steps(
+    histories: Histories, length: int, plan: Plan, seed: int, skipped: int, few_shapes: bool
+) -> Iterator[Batch]:
     """Yield the batches of the steps after the first ``skipped``, epoch after epoch."""
     number = 0
     while True:
-        batches = transformer_batches.Epoch(
-            histories, length, plan.tokens, np.random.default_rng((seed, number))
-        )
+        rng = np.random.default_rng((seed, number))
+        batches = transformer_batches.Epoch(histories, length, plan.tokens, rng, few_shapes)
         yield from batches.after(min(skipped, len(batches)))
         skipped -= min(skipped, len(batches))
         number += 1
