@@ -1,7 +1,8 @@
 """Training as data grows: seconds, CPU seconds and peak memory of a recipe's fit, in a process each.
 
-``python bench/train.py [--recipe NAME] [SIZE ...]``; SIZE as ``INTERACTIONSxITEMS``. Made data: users of 62 interactions in the
-mean, Zipf popularity, runs of neighbouring items, so that there is something to learn and pairs are many.
+``python bench/train.py [--recipe NAME] [SIZE ...]``; SIZE as ``INTERACTIONSxITEMS``. Made data: users
+of 62 interactions in the mean, Zipf popularity, runs of neighbouring items, so that there is something to
+learn and pairs are many.
 """
 
 import argparse
