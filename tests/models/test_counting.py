@@ -87,9 +87,10 @@ def test_a_row_keeps_its_heaviest_targets(histories: list[list[int]], limit: int
     st.integers(0, 3),
     st.integers(1, 5),
     st.sampled_from([0.5, 1.0]),
+    st.sampled_from([0.0, 2.0]),
 )
 def test_likeness_is_the_discounted_cosine_over_users_that_took_both_near_each_other(
-    histories: list[list[int]], discount: float, least: int, longest: int, decay: float
+    histories: list[list[int]], discount: float, least: int, longest: int, decay: float, doubt: float
 ) -> None:
     newest = [list(dict.fromkeys(reversed(history)))[:longest] for history in histories]
     users = [sum(i in taken for taken in newest) for i in range(N_ITEMS)]
@@ -99,12 +100,13 @@ def test_likeness_is_the_discounted_cosine_over_users_that_took_both_near_each_o
         for b in set(range(N_ITEMS)) - {a}:
             gaps = [abs(taken.index(a) - taken.index(b)) for taken in newest if a in taken and b in taken]
             if len(gaps) >= max(least, 1):
-                near = sum(max(decay ** (gap - 1), 0.02) for gap in gaps)
+                near = sum(max(decay ** (gap - 1), 0.02) for gap in gaps) * len(gaps) / (len(gaps) + doubt)
                 expected[a][b] = near / (users[a] * users[b]) ** (discount / 2)
     offsets, item = columns(histories)
     rows = cosine.likeness(
         offsets, item, N_ITEMS,
         discount=discount, step_decay=decay, least_together=least, longest_history=longest, row_limit=100,
+        doubt=doubt,
     )  # fmt: skip
     for found, wanted in zip(as_dicts(rows), expected, strict=True):
         assert found == pytest.approx(wanted, rel=1e-5)

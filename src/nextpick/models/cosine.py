@@ -1,11 +1,12 @@
 """Item-to-item likeness over users: items that the same users take, and near each other.
 
-    likeness(a, b) = sum over users of both of near(gap) / (users of a * users of b) ^ (discount / 2)
+    likeness(a, b) = k / (k + doubt) * sum over users of both of near(gap) / (users of a * users of b) ^ (discount / 2)
     near(gap) = max(step_decay ^ (gap - 1), 0.02)
 
-The gap is how many steps the two are apart in the user's history. With a decay of 1 this is the cosine of Sarwar et al.
-2001, "Item-based collaborative filtering recommendation algorithms"; what is taken together is liker than what the same
-person took a year apart.
+k is how many users took both; the gap, how many steps the two are apart in a user's history. With a decay of 1 and no
+doubt this is the cosine of Sarwar et al. 2001, "Item-based collaborative filtering recommendation algorithms"; what is
+taken together is liker than what the same person took a year apart. Doubt about what few users say is the significance
+weighting of Herlocker et al. 1999, in the form of Bell and Koren 2007.
 """
 
 import numba
@@ -26,11 +27,13 @@ def likeness(
     least_together: int,
     longest_history: int,
     row_limit: int,
+    doubt: float = 0.0,
 ) -> Rows:
     """Return for each item its likest items, heaviest ``row_limit``.
 
-    A ``discount`` of 0 keeps the popular, 1 is the cosine. Pairs with fewer than ``least_together`` users in common are
-    left out; of each user the newest ``longest_history`` distinct items count.
+    A ``discount`` of 0 keeps the popular, 1 is the cosine; ``doubt``: users in common that halve the likeness. Pairs
+    with fewer than ``least_together`` users in common are left out; of each user the newest ``longest_history``
+    distinct items count.
     """
     user_offsets, unique = _distinct(read_only(offsets), read_only(item), n_items, longest_history)
     unique = read_only(unique)
@@ -39,7 +42,16 @@ def likeness(
     norms = np.maximum(np.diff(starts), 1).astype(np.float32) ** np.float32(discount / 2)
     near = np.maximum(step_decay ** np.arange(-1.0, longest_history), _LEAST_NEAR).astype(np.float32)
     sizes, items, weights = _rows(
-        unique, user_of, user_offsets, places, starts, norms, near, max(least_together, 1), row_limit
+        unique,
+        user_of,
+        user_offsets,
+        places,
+        starts,
+        norms,
+        near,
+        max(least_together, 1),
+        np.float32(doubt),
+        row_limit,
     )
     row_offsets = np.zeros(n_items + 1, np.int64)
     np.cumsum(sizes, out=row_offsets[1:])
@@ -68,7 +80,7 @@ def _distinct(offsets, item, n_items, longest):
 
 
 @numba.njit(cache=True)
-def _rows(item, user_of, user_offsets, places, starts, norms, near, least, row_limit):
+def _rows(item, user_of, user_offsets, places, starts, norms, near, least, doubt, row_limit):
     n_items = len(starts) - 1
     together = np.zeros(n_items, np.int32)
     nearness = np.zeros(n_items, np.float32)
@@ -91,7 +103,8 @@ def _rows(item, user_of, user_offsets, places, starts, norms, near, least, row_l
                     nearness[other] += near[abs(j - places[p])]
         chosen = np.sort(touched[:n_touched])
         chosen = chosen[together[chosen] >= least]
-        strength = nearness[chosen] / (norms[source] * norms[chosen])
+        both = together[chosen].astype(np.float32)
+        strength = both / (both + doubt) * nearness[chosen] / (norms[source] * norms[chosen])
         best = np.argsort(-strength, kind="mergesort")[:row_limit]
         chosen, strength = chosen[best], strength[best]
         while used + len(chosen) > len(items):

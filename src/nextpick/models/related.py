@@ -4,10 +4,10 @@ Items with few interactions are likened by their metadata, those with many by th
 
     score(b | a) = u(a, b) + ((1 - t_a) / t_a + (1 - t_b) w) m(a, b)         t_i = n_i / (n_i + h)
 
-and m(a, b) alone where a shares users with no item. u is by users; m is by metadata, brought to the largest u of a at
-most. n: interactions; h: those at which users and metadata count alike. m is weighed by
-(users of b + mean)^((1-d)/2): of items alike by metadata the more popular ones are also the likelier to share users; d:
-the discount of u. Beside a known item a new one b is worth what items alike by metadata are worth by users, u ~ w m
+and m(a, b) alone where a shares users with no item. u is by users, less sure where few say it; m is by metadata,
+brought to the largest u of a at most. n: interactions; h: those at which users and metadata count alike. m is weighed
+by (users of b + mean)^((1-d)/2): of items alike by metadata the more popular ones are also the likelier to share users;
+d: the discount of u. Beside a known item a new one b is worth what items alike by metadata are worth by users, u ~ w m
 by least squares. Where neither says anything, and for an unknown item, items are in order of users. Sources:
 models/cosine.py, models/attributes.py.
 """
@@ -21,19 +21,20 @@ from nextpick.data.run import Run
 from nextpick.models import attributes, cosine, popularity
 
 _ROW_LIMIT, _LONGEST_HISTORY = 500, 300
+_DOUBT = 2.0  # users
+_HALF_TRUST = 2.0  # the h
 _POPULAR = 0.5  # power of users; .25 to 1 are as good on items hidden for it
 _KNOWN, _MOST_ASKED = 20, 300  # interactions of a known item; known items that w is learnt from
 
 State = dict[str, np.ndarray]
 
 
-def fit(data: Data, run: Run, *, discount: float, least_together: int, half_trust: float) -> State:
+def fit(data: Data, run: Run, *, discount: float, least_together: int) -> State:
     """Return rows of likeness by users (``row_offsets`` int64 [n_items+1], ``row_items`` int32, ``row_weights``
     float32), the items' attributes with their rarity, ``users``, how much their number counts (``popular`` float32
     [n_items]), ``item_count``, ``trust`` float32 [n_items], the t, and ``worth`` float32 [1], the w.
 
-    discount: 0 keeps the popular, 1 is the cosine;  least_together: pairs with fewer users in common share none;
-    half_trust: the h.
+    discount: 0 keeps the popular, 1 is the cosine;  least_together: pairs with fewer users in common share none.
     """
     run.checkpoint(0.0, "counting shared users")
     interactions, n_items = data.interactions, len(data.items.ids)
@@ -46,6 +47,7 @@ def fit(data: Data, run: Run, *, discount: float, least_together: int, half_trus
         least_together=least_together,
         longest_history=_LONGEST_HISTORY,
         row_limit=_ROW_LIMIT,
+        doubt=_DOUBT,
     )
     run.checkpoint(0.7, "reading metadata")
     held = attributes.attributes(data.items)
@@ -69,7 +71,7 @@ def fit(data: Data, run: Run, *, discount: float, least_together: int, half_trus
         "users": users.astype(np.float32),
         "popular": (known ** (_POPULAR * (1.0 - discount))).astype(np.float32),
         "item_count": counts,
-        "trust": (counts / (counts + half_trust)).astype(np.float32),
+        "trust": (counts / (counts + _HALF_TRUST)).astype(np.float32),
     }
     run.checkpoint(0.9, "weighing metadata")
     return {**state, "worth": np.array([_worth(state, run.rng)], np.float32)}

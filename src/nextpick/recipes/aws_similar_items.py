@@ -16,7 +16,6 @@ from nextpick.models import related
 from nextpick.recipes.interface import Query, State, tunable
 
 NAME = "aws-similar-items"
-_HALF_TRUST = 5.0  # interactions of an item at which users and metadata count alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Params:
 def fit(data: Data, params: Params, run: Run) -> State:
     """Return the state of ``models/related.py``, all pairs that share a user counted."""
     discount = params.popularity_discount_factor
-    return related.fit(data, run, discount=discount, least_together=1, half_trust=_HALF_TRUST)
+    return related.fit(data, run, discount=discount, least_together=1)
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:

@@ -19,7 +19,6 @@ from nextpick.models import related
 from nextpick.recipes.interface import Query, State, tunable
 
 NAME = "aws-sims"
-_HALF_TRUST = 2.0  # fewer than of aws-similar-items: pairs that few users make do not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ def fit(data: Data, params: Params, run: Run) -> State:
         run,
         discount=params.popularity_discount_factor,
         least_together=params.min_cointeraction_count,
-        half_trust=_HALF_TRUST,
     )
 
 
