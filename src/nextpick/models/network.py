@@ -1,8 +1,8 @@
 """A network for next items, from data to arrays that serve: what of the data it is trained on, and how much.
 
 Every event but the peeled ones (``weighing.py``) is a target once an epoch. How long is set in steps, by the amount of
-data and the arithmetic a step takes, never by a clock: the same data and seed give the same bytes on a slow machine
-and a quick one. Needs the extra ``torch``.
+data, the arithmetic a step takes and whether a GPU does it, never by a clock: the same data and seed give the same
+bytes on a slow machine and a quick one. Needs the extra ``torch``.
 """
 
 import logging
@@ -39,12 +39,10 @@ _SERVED = 32  # newest events that an answer reads: of 50 it is hardly better, a
 _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata
 _MOST_ATTRIBUTES = 16  # of an item
 _FULL_SOFTMAX = 30_000  # items: of more, a step sees a sample, unless a GPU has time for all
+_MOST_IN_SOFTMAX = 1 << 18  # items, whatever the time: a GPU has a thousand numbers for each
 _DRAWS = (2048, 8192)  # of a sample; what more than the fewest are worth does not pay on a processor
 _EPOCHS, _LEAST_STEPS = 12, 150
-_MOST_OPERATIONS = {
-    "cpu": 6e13,
-    "cuda": 1e15,
-}  # of a training: about ten minutes of two cores, three of a GPU
+_MOST_OPERATIONS = {"cpu": 6e13, "cuda": 5e14}  # of a training: ten minutes of two cores, three of a GPU
 _TOKENS = (256, 4096)  # of a step
 _STEPS_AN_EPOCH = 40
 _MOST_ROUNDS = 12
@@ -89,19 +87,32 @@ def train(data: Data, left: Interactions, peeled: Peeled, run: Run) -> Trained:
 def _fitted(
     shape: Shape, content: Content, histories: Histories, queries: Queries, run: Run
 ) -> tuple[Network, list[float], Plan]:
-    """Return what a GPU makes of it or, where there is none or it fails, the processor, and how."""
+    """Return what a GPU or, where there is none or its memory is taken, the processor makes of it, and by what plan."""
+    seed = int(run.rng.integers(1 << 31))
 
-    def on(device: str) -> tuple[Network, list[float], Plan]:
-        plan = _plan(histories, shape, len(content.bias), device)
-        found = transformer_train.train(shape, content, histories, queries, plan, run, torch.device(device))
+    def on(name: str) -> tuple[Network, list[float], Plan]:
+        plan, device = _plan(histories, shape, len(content.bias), name), torch.device(name)
+        found = transformer_train.train(shape, content, histories, queries, plan, seed, device, run)
         return *found, plan
 
     if torch.cuda.is_available():
         try:
             return on("cuda")
-        except RuntimeError as problem:  # such as torch.OutOfMemoryError
-            log.warning("the network is trained on the processor, as the GPU fails: %s", problem)
+        except RuntimeError as problem:
+            if not _is_for_memory(problem):
+                raise
+            log.warning(
+                "the GPU has too little memory; the network is trained on the processor", exc_info=True
+            )
+        torch.cuda.empty_cache()
     return on("cpu")
+
+
+def _is_for_memory(problem: RuntimeError) -> bool:
+    """Tell whether a GPU has failed for want of memory; its libraries say so in words."""
+    return isinstance(problem, torch.OutOfMemoryError) or any(
+        words in str(problem) for words in ("out of memory", "ALLOC_FAILED")
+    )
 
 
 def _content(data: Data, left: Interactions) -> tuple[Content, Shape]:
@@ -181,13 +192,12 @@ def _plan(histories: Histories, shape: Shape, n_items: int, device: str) -> Plan
     targets = max(len(histories.item) - int(np.count_nonzero(np.diff(histories.offsets))), 1)
     tokens = int(np.clip(targets // _STEPS_AN_EPOCH, *_TOKENS))
     steps = max(_EPOCHS * targets / tokens, _LEAST_STEPS)
-    width, most = (
-        shape.width,
-        _MOST_OPERATIONS[device] / (6 * shape.width * tokens),
-    )  # multiplications of vectors
-    in_blocks = (8 * width + 2 * shape.length) * shape.blocks  # of a token
+    a_product = 6 * shape.width  # of two vectors, and its gradients
+    in_blocks = (8 * shape.width + 2 * shape.length) * shape.blocks  # products for a token
+    most = _MOST_OPERATIONS[device] / (a_product * tokens)
     afforded = int(most / steps) - in_blocks if device == "cuda" else _DRAWS[0]
-    draws = 0 if n_items <= max(afforded, _FULL_SOFTMAX) else int(np.clip(afforded, *_DRAWS))
+    is_whole = n_items <= max(min(afforded, _MOST_IN_SOFTMAX), _FULL_SOFTMAX)
+    draws = 0 if is_whole else int(np.clip(afforded, *_DRAWS))
     steps = max(min(steps, most / (in_blocks + (draws or n_items))), 1)
     rounds = int(np.clip(steps // _STEPS_AN_EPOCH, 3, _MOST_ROUNDS))
     return Plan(rounds, math.ceil(steps / rounds), tokens, draws)

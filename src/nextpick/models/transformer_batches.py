@@ -62,9 +62,9 @@ def windows(offsets: np.ndarray, length: int, rng: np.random.Generator) -> tuple
 class Epoch:
     """The batches of one epoch, in random order; one has at most ``tokens`` tokens, padding included, or one window.
 
-    With ``few_shapes`` L is one of few numbers and B follows from it, as graphs of a GPU want it, so that a batch has
-    as many events as others, hardly more tokens: a window without events and a target of weight 0 take the place of
-    what is not there.
+    With ``few_shapes`` L is one of few numbers and B follows from it, as graphs of a GPU want it. So that a batch has
+    as many events as without, it may have an eighth more tokens; a window without events and a target of weight 0
+    take the place of what is not there.
     """
 
     def __init__(
@@ -101,9 +101,10 @@ class Epoch:
     def _shape(self, longest: int) -> tuple[int, int]:
         """Return B and L of a batch by its longest window."""
         if self._few_shapes:
-            step = 1 << max(longest.bit_length() - 3, 0)  # four to an octave
+            step = 1 << max((longest - 1).bit_length() - 3, 0)  # four to an octave
             most = min(-(-longest // step) * step, self._length)
-            return max(2 * self._tokens // (2 * most - step + 1), 1), most
+            least = (most - 1) // step * step + 1
+            return max(2 * self._tokens // (least + most), 1), most
         return max(self._tokens // longest, 1), longest
 
     def _batch(self, group: np.ndarray) -> Batch:

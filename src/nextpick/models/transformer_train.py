@@ -61,25 +61,25 @@ def train(
     histories: Histories,
     queries: Queries,
     plan: Plan,
-    run: Run,
+    seed: int,
     device: torch.device,
+    run: Run,
 ) -> tuple[Network, list[float]]:
     """Return the network with the best average of its weights, on the CPU, and the measure of each round.
 
     Goes on from what a training with the same arguments wrote down under ``run.scratch``, where that is given.
     Raises Stopped when ``run`` says so, RuntimeError where a GPU fails, torch.OutOfMemoryError for want of memory.
     """
-    seed = int(run.rng.integers(1 << 31))
-    arithmetic = (str(device), torch.get_num_threads())  # sums depend on both
+    on_gpu = device.type == "cuda"
+    arithmetic = (torch.cuda.get_device_name(device) if on_gpu else "cpu", torch.get_num_threads())
     directory = run.scratch and run.scratch / _key(shape, content, histories, queries, plan, seed, arithmetic)
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+    with torch.random.fork_rng([device] if on_gpu else []):
         torch.manual_seed(seed)
         count = np.bincount(histories.item, minlength=len(content.bias))
         training = _Training(Network(shape, content), plan, count, device)
         if directory:
             training.restore(directory)
-        on_gpu = device.type == "cuda"
-        step = Replayed(training.step) if on_gpu else training.step
+        step = Replayed(training.step, directory and directory / "graph") if on_gpu else training.step
         batches = _steps(histories, shape.length, plan, seed, training.n_steps, few_shapes=on_gpu)
         for number in range(len(training.values), plan.rounds):
             if training.is_over():
@@ -235,7 +235,7 @@ class _Training:
 
 
 def _moved(batch: Batch, device: torch.device) -> list[Tensor]:
-    """Return a batch on the device; a GPU goes on with the step before while it is copied."""
+    """Return a batch on the device; it is copied to a GPU when its turn comes, which nothing here waits for."""
     tensors = [torch.from_numpy(array) for array in batch]
     if device.type == "cpu":
         return tensors
