@@ -9,6 +9,7 @@ their own.
 """
 
 import argparse
+import importlib.util
 import os
 import subprocess
 import sys
@@ -79,6 +80,16 @@ def run(name: str, task: Path, out: Path) -> str:
     return told(name, found["rank"], found)
 
 
+def machine() -> str:
+    """Return in words what fits run on."""
+    gpu = ""
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    return f"{len(os.sched_getaffinity(0))} cores, {gpu or 'no GPU'}"
+
+
 def main() -> None:
     """Print a table for each data set."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -87,6 +98,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[*OURS, *OTHERS])
     given = parser.parse_args()
     held_out = 2 if given.validation else 1
+    print(f"Next-item accuracy on {machine()}")
     for name in given.data:
         if not (DATA / name).is_dir():
             print(f"{name}: not in {DATA}")
