@@ -1,5 +1,7 @@
 """A real server in processes of its own, for tests that kill it."""
 
+import contextlib
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,12 +62,11 @@ class Server(ServerProcess):
 
 def children_of(pid: int) -> list[int]:
     """Return the pids of a process's children, whichever of its threads started them."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found += [int(child) for child in path.read_text().split()]
-        except OSError:
-            continue
+    tasks, found = Path(f"/proc/{pid}/task"), []
+    with contextlib.suppress(OSError):  # a process or a thread that has ended meanwhile
+        for task in os.listdir(tasks):
+            with contextlib.suppress(OSError):
+                found += [int(child) for child in (tasks / task / "children").read_text().split()]
     return found
 
 

@@ -9,6 +9,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from served import is_running
+
 
 def demo(tmp_path: Path, *options: str, **environ: str) -> subprocess.CompletedProcess:
     """Run the demo with a temporary directory of its own."""
@@ -50,7 +52,7 @@ def test_movielens_is_shown_where_it_is_and_with_stay_the_server_goes_on(
     answer = urllib.request.urlopen(url).read().decode()
     os.kill(int(pid), signal.SIGTERM)
     deadline = time.monotonic() + 20
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
+    while is_running(int(pid)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert answer.count('"itemId"') == 25
