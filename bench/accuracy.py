@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nextpick.models.threads import n_threads
 from sets import DATA, DATASETS, sequences
 
 HERE = Path(__file__).parent
@@ -81,13 +82,13 @@ def run(name: str, task: Path, out: Path) -> str:
 
 
 def machine() -> str:
-    """Return in words what fits run on."""
+    """Return in words what our fits run on."""
     gpu = ""
     if importlib.util.find_spec("torch") is not None:
         import torch
 
         gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    return f"{len(os.sched_getaffinity(0))} cores, {gpu or 'no GPU'}"
+    return f"{n_threads()} threads, {gpu or 'no GPU'}"
 
 
 def main() -> None:

@@ -107,7 +107,7 @@ def test_what_fails_on_a_gpu_for_another_reason_fails_the_training(monkeypatch: 
 
 
 class FakeGraph:
-    """A CUDA graph where there is no GPU: it runs what it holds when it is replayed."""
+    """A CUDA graph where there is no GPU: it counts how often it is replayed."""
 
     def __init__(self) -> None:
         self.replayed = 0

@@ -39,8 +39,8 @@ _SERVED = 32  # newest events that an answer reads: of 50 it is hardly better, a
 _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata
 _MOST_ATTRIBUTES = 16  # of an item
 _FULL_SOFTMAX = 30_000  # items: of more, a step sees a sample, unless a GPU has time for all
-_MOST_IN_SOFTMAX = 1 << 18  # items, whatever the time: a GPU has a thousand numbers for each
-_DRAWS = (2048, 8192)  # of a sample; what more than the fewest are worth does not pay on a processor
+_MOST_IN_SOFTMAX = 1 << 18  # items, whatever the time: more take too much of a GPU's memory
+_DRAWS = (2048, 8192)  # items of a sample, fewest and most; more than the fewest do not pay on a processor
 _EPOCHS, _LEAST_STEPS = 12, 150
 _MOST_OPERATIONS = {"cpu": 6e13, "cuda": 5e14}  # of a training: ten minutes of two cores, three of a GPU
 _TOKENS = (256, 4096)  # of a step
@@ -99,7 +99,7 @@ def _fitted(
         try:
             return on("cuda")
         except RuntimeError as problem:
-            if not _is_for_memory(problem):
+            if not _is_out_of_memory(problem):
                 raise
             log.warning(
                 "the GPU has too little memory; the network is trained on the processor", exc_info=True
@@ -108,8 +108,8 @@ def _fitted(
     return on("cpu")
 
 
-def _is_for_memory(problem: RuntimeError) -> bool:
-    """Tell whether a GPU has failed for want of memory; its libraries say so in words."""
+def _is_out_of_memory(problem: RuntimeError) -> bool:
+    """Tell whether a GPU has failed for want of memory, which its libraries say in words only."""
     return isinstance(problem, torch.OutOfMemoryError) or any(
         words in str(problem) for words in ("out of memory", "ALLOC_FAILED")
     )

@@ -31,12 +31,8 @@ class Params:
 
 def fit(data: Data, params: Params, run: Run) -> State:
     """Return the state of ``models/related.py``."""
-    return related.fit(
-        data,
-        run,
-        discount=params.popularity_discount_factor,
-        least_together=params.min_cointeraction_count,
-    )
+    discount, least = params.popularity_discount_factor, params.min_cointeraction_count
+    return related.fit(data, run, discount=discount, least_together=least)
 
 
 def score(state: State, queries: Sequence[Query], items: np.ndarray | None = None) -> np.ndarray:
