@@ -142,7 +142,8 @@ def test_a_report_is_a_page_and_why_is_text(tmp_path: Path) -> None:
         shop = Shop(server)
         shop.imported(shop.start_import("j", checkerboard()))
         version = shop.trained(shop.train(shop.solution()))["solutionVersionArn"]
-        campaign = shop.deployed("c", version)
+        exact = {"itemExplorationConfig": {"explorationWeight": "0"}}
+        campaign = shop.deployed("c", version, campaignConfig=exact)
         home, page = ["--home", str(server.home)], tmp_path / "page.html"
         done = nextpick("report", version, "--output", str(page), *home)
         assert done.returncode == 0, done.stderr

@@ -158,7 +158,7 @@ def test_actions_of_which_little_is_known_are_tried_out_with_the_score_0(world: 
     eager = world.deployed("eager", world.best, campaignConfig=_exploring("1"))
     answers = [
         world.api.runtime.get_action_recommendations(campaignArn=eager, userId=f"x{i}", numResults=100)
-        for i in range(10)
+        for i in range(40)
     ]
     for answer in answers:
         scores = {found["actionId"]: found["score"] for found in answer["actionList"]}

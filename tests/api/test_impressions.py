@@ -84,7 +84,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lists]:
 def test_what_imported_lists_show_in_vain_is_tried_out_less(world: Lists) -> None:
     found = world.shown()
     assert found["never-listed"] > 60
-    assert found["often-listed"] < found["never-listed"] / 4
+    assert found["often-listed"] < found["never-listed"] / 3
 
 
 def test_lists_of_events_hold_new_items_back(world: Lists) -> None:
@@ -106,7 +106,7 @@ def test_an_event_may_name_the_answer_it_was_chosen_from(world: Lists) -> None:
     listing = [a for a in lists if "answered" in [item["itemId"] for item in a["itemList"]]]
     for answer in listing:
         world.take("i3", recommendationId=answer["recommendationId"], impression=["i3"])
-    assert world.shown()["answered"] == before["answered"], "what the event lists itself counts"
+    assert world.shown()["answered"] > 0.8 * before["answered"], "what the event lists itself counts"
     for answer in listing:
         world.take("i3", recommendationId=answer["recommendationId"])
     assert world.shown()["answered"] < before["answered"] / 2

@@ -57,7 +57,13 @@ def test_the_real_services_own_lines_are_written_byte_for_byte(data_dir: Path) -
 
 def test_fewer_results_are_a_prefix_of_more(shop: Batches) -> None:
     asked = "".join(f'{{"userId": "u{user}"}}\n' for user in range(10))
-    few, many = shop.answers("few", asked, numResults=3), shop.answers("many", asked, numResults=20)
+    config = {
+        "itemExplorationConfig": {"explorationWeight": "0"}
+    }  # draws are of the hour a job was created in
+    few, many = (
+        shop.answers(name, asked, numResults=n, batchInferenceJobConfig=config)
+        for name, n in (("few", 3), ("many", 20))
+    )
     for short, long in zip(few, many, strict=True):
         assert long["output"]["recommendedItems"][:3] == short["output"]["recommendedItems"]
 

@@ -219,7 +219,7 @@ def test_a_request_is_traced_through_gateway_function_and_engine(command: Comman
         "      Overhead",
     ]
     until(lambda: shown() == parts)
-    (failed,) = command.run("trace", "list", "--failed").splitlines()
+    (failed,) = until(lambda: command.run("trace", "list", "--failed").splitlines())
     assert failed.endswith("error  traced/dev  GET /recommend")
     nodes = command.run("trace", "map").splitlines()
     assert nodes[0].startswith("AWS::ApiGateway::Stage traced/dev\t2\t50% errors\t0% faults\t")

@@ -1,12 +1,13 @@
 """Two other servers that speak S3, installed from PyPI into environments of their own and started here."""
 
 import os
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ENVIRONMENTS = Path(__file__).parents[2] / ".venv-peers"
@@ -135,5 +136,8 @@ def _running(command: list[str | Path], port: int) -> Iterator[None]:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """Return a port below those that the system gives to others before the server is there."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
