@@ -103,29 +103,50 @@ def test_an_interaction_that_counts_double_makes_double_pairs() -> None:
     assert found[0, 2] == pytest.approx(1 / 6, rel=0.02)
 
 
-def test_the_linear_model_is_the_ridge_regression_it_says() -> None:
+@pytest.mark.parametrize(("small", "inputs", "outputs"), [(20, 20, 20), (0, 5, 20), (0, 6, 11)])
+@pytest.mark.parametrize("block", [512, 7, 1])
+def test_the_linear_model_is_the_ridge_regression_it_says(
+    monkeypatch: pytest.MonkeyPatch, small: int, inputs: int, outputs: int, block: int
+) -> None:
     """X with a row for every step, built as the docstring says, and its normal equations."""
-    items = np.flatnonzero(TAKEN >= 5)
-    m = len(items)
+    for name, value in (
+        ("_SMALL", small),
+        ("_INPUTS", inputs),
+        ("_MOST_OUTPUTS", outputs),
+        ("_BLOCK", block),
+    ):
+        monkeypatch.setattr(ridge, name, value)
+    decays = list(enumerate(zip(ridge.DECAYS, ridge.SPANS, strict=True)))[0 if small else 1 :]
+    items = np.argsort(-TAKEN, kind="stable")[: np.count_nonzero(TAKEN >= 5)][:outputs]
+    read = items[:inputs]
     rows, targets = [], []
     for history in histories(DATA.interactions):
         for t in range(len(history) - 1):
             x = np.zeros((2, N_ITEMS))
             for age in range(t + 1):
-                for d, (decay, span) in enumerate(zip(ridge.DECAYS, ridge.SPANS, strict=True)):
+                for d, (decay, span) in decays:
                     x[d, history[t - age]] += decay**age * (age < max(span, 30))
-            rows.append(x[:, items].ravel())
+            rows.append(x[decays[0][0] :, read].ravel())
             targets.append(np.eye(N_ITEMS)[history[t + 1]][items])
     x, y = np.array(rows), np.array(targets)
-    expected = np.linalg.solve(x.T @ x + 500 * np.eye(2 * m), x.T @ y).reshape(2, m, m)
-    assert np.abs(LINEAR.weights - expected).max() < 0.02 * np.abs(expected).max()
-    assert LINEAR.place.tolist() == [items.tolist().index(i) if i in items else -1 for i in range(N_ITEMS)]
+    expected = np.linalg.solve(x.T @ x + 500 * np.eye(len(x.T)), x.T @ y)
+    found = ridge.fit(DATA.interactions, N_ITEMS)
+    assert np.abs(found.weights.reshape(expected.shape) - expected).max() < 0.02 * np.abs(expected).max()
+    assert found.place.tolist() == [items.tolist().index(i) if i in items else -1 for i in range(N_ITEMS)]
+    counted = pairs.count(DATA.interactions, N_ITEMS, found)
+    of_pairs = {(a, b) for a in read.tolist() for b in items.tolist() if TOGETHER[a, b]}
+    for d, _ in decays:
+        later = values(counted, pairs.TABLES[5 + d])
+        told = {pair for pair, value in later.items() if value}
+        assert told <= of_pairs, "what is no input or no output says nothing"
+        assert len(told) > 0.8 * len(of_pairs)
+    assert small or not any(values(counted, "soon").values()), "of many items the slowest decay alone"
 
 
-def test_there_is_no_linear_model_of_more_items_than_it_can_solve_for(
+def test_there_is_no_linear_model_where_no_item_was_taken_often_enough(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ridge, "_MOST_ITEMS", 3)
+    monkeypatch.setattr(ridge, "_LEAST_PER_ITEM", 1_000_000)
     none = ridge.fit(DATA.interactions, N_ITEMS)
     assert none.weights.size == 0
     assert (none.place == -1).all()

@@ -134,6 +134,9 @@ def _rows(
             b = touched[k]
             about[k] = counts[b, 1] / mass[1] * rarity[b]
         kept = top_k(about[:n_touched], limit)
+        n_linear = (
+            len(linear) if 0 <= place[a] < linear.shape[1] else 0
+        )  # of what is no input it says nothing
         size = len(kept)
         for k in range(size):
             b = touched[kept[k]]
@@ -143,13 +146,14 @@ def _rows(
             value[k, 3] = np.log1p(counts[b, 0] / (np.float32(100.0) * share[b]))
             users = np.float32(starts[a + 1] - starts[a]) * np.float32(starts[b + 1] - starts[b])
             value[k, 4] = counts[b, 3] / np.sqrt(users)
-            if place[a] >= 0:
-                for d in range(len(linear)):
-                    value[k, 5 + d] = linear[d, place[a], place[b]] if place[b] >= 0 else 0.0
+            for d in range(n_linear):
+                value[k, 7 - n_linear + d] = linear[d, place[a], place[b]] if place[b] >= 0 else 0.0
         while used + size > len(items):
             items = np.concatenate((items, np.empty_like(items)))
             codes = np.concatenate((codes, np.zeros_like(codes)))
-        for t in range(5 + len(linear) if place[a] >= 0 else 5):
+        for t in range(7):
+            if 5 <= t < 7 - n_linear:
+                continue
             most = np.float32(1e-30)
             for k in range(size):
                 most = max(most, abs(value[k, t]))
