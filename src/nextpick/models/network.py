@@ -33,7 +33,12 @@ from nextpick.models.weighing import Peeled
 
 log = logging.getLogger(__name__)
 
-_WIDTH, _BLOCKS, _DROPOUT = 64, 2, 0.05
+_WIDTH, _BLOCKS = 64, 2
+_DROPOUT_OF_FEW, _DROPOUT, _FEW = (
+    0.2,
+    0.05,
+    500_000,
+)  # of fewer interactions more, or they are learnt by heart
 LENGTH = 200  # of the history it is trained on
 _SERVED = 32  # newest events that an answer reads: of 50 it is hardly better, and dearer
 _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata
@@ -126,7 +131,8 @@ def _content(data: Data, left: Interactions) -> tuple[Content, Shape]:
     if data.terms is not None and len(data.terms.codes):
         texts = lsa.points(data.terms, np.random.default_rng(0)).astype(np.float32) / lsa.SCALE
     bias = np.log((count + 1.0) / (count.sum() + len(count))).astype(np.float32)
-    shape = Shape(_WIDTH, _BLOCKS, LENGTH, _DROPOUT, len(frequent), held.n + 1, 1, texts.shape[1])
+    dropout = _DROPOUT_OF_FEW if len(left.item) < _FEW else _DROPOUT
+    shape = Shape(_WIDTH, _BLOCKS, LENGTH, dropout, len(frequent), held.n + 1, 1, texts.shape[1])
     start = transformer_start.factors(left, len(count), _WIDTH)[frequent]
     return Content(own, _padded(held), texts, bias, start), shape
 
