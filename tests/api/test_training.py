@@ -355,9 +355,8 @@ def test_users_outside_the_percentiles_are_not_trained_on(shop: Shop) -> None:
 def test_a_cold_start_tries_out_the_items_that_are_cold(shop: Shop) -> None:
     latest, day = 1_700_002_000, 86_400
     cold = [f"u{n % 60},cold{n},{latest}\n" for n in range(110)]
-    older = [
-        f"u{n % 60},older{n % 20},{latest - 10 * day}\n" for n in range(300)
-    ]  # fifteen each: often drawn
+    # fifteen interactions each, so that they are drawn often
+    older = [f"u{n % 60},older{n % 20},{latest - 10 * day}\n" for n in range(300)]
     shop.imported(shop.start_import("cold", checkerboard() + "".join(cold + older)))
 
     def version(name: str, **features: str) -> dict[str, Any]:

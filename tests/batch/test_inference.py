@@ -57,9 +57,8 @@ def test_the_real_services_own_lines_are_written_byte_for_byte(data_dir: Path) -
 
 def test_fewer_results_are_a_prefix_of_more(shop: Batches) -> None:
     asked = "".join(f'{{"userId": "u{user}"}}\n' for user in range(10))
-    config = {
-        "itemExplorationConfig": {"explorationWeight": "0"}
-    }  # draws are of the hour a job was created in
+    # what is tried out changes with the hour a job is created in
+    config = {"itemExplorationConfig": {"explorationWeight": "0"}}
     few, many = (
         shop.answers(name, asked, numResults=n, batchInferenceJobConfig=config)
         for name, n in (("few", 3), ("many", 20))

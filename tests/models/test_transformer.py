@@ -30,6 +30,7 @@ from nextpick.models import (  # noqa: E402
 )  # fmt: skip
 from nextpick.models.transformer import Network  # noqa: E402
 from nextpick.models.transformer_serve import Asked  # noqa: E402
+from nextpick.testing.worlds import made_data  # noqa: E402
 
 
 @pytest.mark.parametrize(("dtype", "error"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
@@ -80,6 +81,15 @@ def test_a_value_that_hardly_anything_was_taken_under_has_no_embedding() -> None
     coded = network._coded(columns, 54, numbered)
     assert np.array_equal(coded, np.stack((np.array([1, 0, 2, 0])[hour], np.array([0, 3])[place]), axis=1))
     assert network._coded((), 7, network._numbered(())).shape == (7, 0)
+
+
+def test_few_interactions_are_learnt_with_more_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = made_data(users=20, items=10, longest=9)
+    found = []
+    for more in (1, 0):
+        monkeypatch.setattr(network, "_FEW", len(data.interactions.item) + more)
+        found.append(network._content(data, data.interactions)[1].dropout)
+    assert found == [0.2, 0.05]
 
 
 def test_an_event_is_read_without_what_comes_after_it() -> None:

@@ -110,9 +110,7 @@ def test_a_cost_page_can_be_made(api: Api) -> None:
     assert [(i["resourceArn"], i["bytes"]) for i in found["imports"]] == [(job, len(text))]
     windows = []
     for arn, asked, minimum in ((campaign, 7, 3), (idle, 0, 1)):
-        hours = [
-            one for one in found["requests"] if one["resourceArn"] == arn
-        ]  # two when the test met a new one
+        hours = [one for one in found["requests"] if one["resourceArn"] == arn]
         assert sum(one["requests"] for one in hours) == asked
         assert {one["minimumTps"] for one in hours} == {minimum}
         windows.append(round(sum(one["tpsHours"] for one in hours) * 12 / minimum, 6))

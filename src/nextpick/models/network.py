@@ -34,11 +34,8 @@ from nextpick.models.weighing import Peeled
 log = logging.getLogger(__name__)
 
 _WIDTH, _BLOCKS = 64, 2
-_DROPOUT_OF_FEW, _DROPOUT, _FEW = (
-    0.2,
-    0.05,
-    500_000,
-)  # of fewer interactions more, or they are learnt by heart
+_DROPOUT, _DROPOUT_OF_FEW = 0.05, 0.2  # few interactions would be learnt by heart
+_FEW = 500_000
 LENGTH = 200  # of the history it is trained on
 _SERVED = 32  # newest events that an answer reads: of 50 it is hardly better, and dearer
 _MOST_OWN = 100_000  # items with an embedding of their own, the most frequent; the others are their metadata

@@ -134,9 +134,7 @@ def _rows(
             b = touched[k]
             about[k] = counts[b, 1] / mass[1] * rarity[b]
         kept = top_k(about[:n_touched], limit)
-        n_linear = (
-            len(linear) if 0 <= place[a] < linear.shape[1] else 0
-        )  # of what is no input it says nothing
+        n_linear = len(linear) if 0 <= place[a] < linear.shape[1] else 0  # it has no row of other items
         size = len(kept)
         for k in range(size):
             b = touched[kept[k]]

@@ -139,7 +139,7 @@ def _weights_of(state: State) -> Weights:
 
 def _linear(data: Data, run: Run) -> ridge.Ridge:
     """Return the linear model. It is fitted once, on what the weights' members see: the newest items change little of
-    it, and solving is what a training of thousands of items spends its time on."""
+    it, and solving is a third of a training of thousands of items."""
     run.checkpoint(0.0, "fitting the linear model")
     return ridge.fit(data.interactions, len(data.items.ids), run.check)
 
